@@ -1,0 +1,152 @@
+"""The validated configuration: what a `tenement.toml` says once it is known to be right.
+
+Only values: reading and refusing a file is `engine.core.config`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class Isolation(str, Enum):
+    """How an instance is kept apart; the peer's spellings."""
+
+    PROCESS = "process"
+    NAMESPACE = "namespace"
+    SANDBOX = "sandbox"
+
+
+class Restart(str, Enum):
+    """When an exited instance is started again."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class Wake(str, Enum):
+    """Which stopped instances a request may start."""
+
+    ANY = "any"
+    KNOWN = "known"
+    NEVER = "never"
+
+
+class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[service.NAME]` table: the template its instances are made from.
+
+    Paths are absolute here; relative ones were resolved against the file's directory.
+    `{name} {id} {data_dir} {socket} {port}` are still in the texts: they are filled for each
+    instance by `engine.runtime`.
+    """
+
+    name: str
+    command: str
+    args: tuple[str, ...] | None = None
+    """None: `command` is split with shell quoting. Given: `command` is the program."""
+    isolation: Isolation = Isolation.NAMESPACE
+    socket: str = "/tmp/tenement/{name}-{id}.sock"  # noqa: S108 - the peer's default
+    health: str | None = None
+    """GET path of the readiness and liveness probe; None: the probe is a TCP connect."""
+    env: dict[str, str] = {}
+    workdir: str = ""
+    restart: Restart = Restart.ON_FAILURE
+    idle_timeout_seconds: int = 0
+    """0: never asleep."""
+    startup_timeout_seconds: int = 10
+    request_timeout_seconds: int = 30
+    """0: no limit (the peer answers every request with 504 then)."""
+    stop_grace_seconds: float = 5.0
+    """From SIGTERM to cgroup.kill."""
+    drain_seconds: float = 5.0
+    """How long requests in flight may finish before SIGTERM."""
+    memory_limit_mb: int = 0
+    cpu_shares: int = 0
+    storage_quota_mb: int = 0
+    storage_persist: bool = True
+    max_instances: int = 64
+    wake: Wake = Wake.ANY
+    log_limit_bytes: int = 64 * 1024 * 1024
+
+
+class ConsoleSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[console]` table: what every attached console shows of this engine."""
+
+    banner: str = ""
+    colour: str = ""
+    protect: bool = False
+
+
+class RoutingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[routing]` tables."""
+
+    default: str = ""
+    subdomain: dict[str, str] = {}
+    path: dict[str, str] = {}
+
+
+class TlsSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[settings.tls]` table."""
+
+    enabled: bool = False
+    acme_email: str = ""
+    domain: str = ""
+    cache_dir: str = ""
+    staging: bool = False
+    https_port: int = 443
+    http_port: int = 80
+    dns_provider: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[settings]` table. `data_dir` is absolute."""
+
+    data_dir: str
+    health_check_interval_seconds: float = 10.0
+    max_restarts: int = 3
+    restart_window_seconds: int = 300
+    backoff_base_ms: int = 1000
+    backoff_max_ms: int = 60000
+    pass_env: tuple[str, ...] = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER")
+    """Names of the engine's environment that reach instances; nothing else does."""
+    public_metrics: bool = False
+    admin_group: str = ""
+    """Members of this group may use the Unix socket, besides root and the engine's user."""
+    tls: TlsSpec = TlsSpec()
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole file.
+
+    Attributes:
+        path: Absolute path of the file, "" where there is none.
+        source: The file's text, as read.
+        instances: Declared (service, id) pairs, in the file's order.
+        warnings: One line each: unknown keys with their line and the nearest known key.
+    """
+
+    path: str
+    source: str = ""
+    settings: Settings
+    services: dict[str, ServiceSpec] = {}
+    routing: RoutingSpec = RoutingSpec()
+    console: ConsoleSpec = ConsoleSpec()
+    instances: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+RESTART_FIELDS = frozenset(
+    {
+        "command",
+        "args",
+        "isolation",
+        "socket",
+        "env",
+        "workdir",
+        "memory_limit_mb",
+        "cpu_shares",
+    }
+)
+"""Fields of ServiceSpec that a running instance takes only by a restart; the rest apply live."""

@@ -1,0 +1,1 @@
+"""The control plane: supervisor, prober, log pump, sampler, config watch, store, API."""

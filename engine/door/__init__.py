@@ -1,0 +1,1 @@
+"""The data plane: HTTP workers that carry tenants' traffic."""

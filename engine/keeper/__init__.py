@@ -1,0 +1,1 @@
+"""The small parent that never restarts. Standard library and engine.kernel.syscalls only."""

@@ -1,0 +1,1 @@
+"""How an instance is isolated: plans of small printable steps."""

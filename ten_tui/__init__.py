@@ -1,0 +1,1 @@
+"""The `ten` command and its console: clients of the engine's API."""

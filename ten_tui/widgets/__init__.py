@@ -1,0 +1,1 @@
+"""Widgets draw and nothing else."""
