@@ -5,12 +5,12 @@ Only values: reading and refusing a file is `engine.core.config`.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 
-class Isolation(str, Enum):
+class Isolation(StrEnum):
     """How an instance is kept apart; the peer's spellings."""
 
     PROCESS = "process"
@@ -18,7 +18,7 @@ class Isolation(str, Enum):
     SANDBOX = "sandbox"
 
 
-class Restart(str, Enum):
+class Restart(StrEnum):
     """When an exited instance is started again."""
 
     ALWAYS = "always"
@@ -26,7 +26,7 @@ class Restart(str, Enum):
     NEVER = "never"
 
 
-class Wake(str, Enum):
+class Wake(StrEnum):
     """Which stopped instances a request may start."""
 
     ANY = "any"

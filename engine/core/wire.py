@@ -7,14 +7,14 @@ unless the name says otherwise. Encoding is JSON; a stream is one record a line 
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 API_VERSION = 1
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Where an instance is in its life. The table of moves is engine.core.lifecycle."""
 
     STARTING = "starting"
@@ -29,7 +29,7 @@ class State(str, Enum):
     FROZEN = "frozen"
 
 
-class Desired(str, Enum):
+class Desired(StrEnum):
     """What the user wants of an instance; kept in the database over reboots."""
 
     RUNNING = "running"
@@ -171,7 +171,7 @@ class EngineView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """True where the caller's credential may only look."""
 
 
-class EventKind(str, Enum):
+class EventKind(StrEnum):
     """What an event is about."""
 
     STATE = "state"
