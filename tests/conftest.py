@@ -1,0 +1,36 @@
+"""Fixtures of all tests."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import leaks
+
+settings.register_profile(
+    "fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("deep", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("TEN_HYPOTHESIS", "fast"))
+
+_REAL = ("/tests/kernel/", "/tests/e2e/")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _subreaper() -> None:
+    leaks.become_subreaper()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test of real processes that leaves anything behind, also when it failed itself."""
+    if not any(part in str(request.path) for part in _REAL):
+        yield
+        return
+    before = leaks.look()
+    yield
+    left = leaks.wait_clean(before)
+    leaks.end_processes(before)
+    if left:
+        pytest.fail(f"left behind: {left}", pytrace=False)
