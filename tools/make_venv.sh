@@ -9,9 +9,7 @@ python=$1 venv=$2
     echo "ten needs Python 3.11 or later; '$python' is not. Try: make PYTHON=python3.11" >&2
     exit 1
 }
-if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    "$python" -m venv "$venv" && exit 0
-fi
+"$python" -m venv "$venv" >/dev/null 2>&1 && exit 0
 rm -rf "$venv"
 "$python" -m venv --without-pip "$venv"
 work=$(mktemp -d)
