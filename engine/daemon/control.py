@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from engine.core.spec import Config
     from engine.core.wire import (
         ConfigView,
@@ -162,6 +164,16 @@ class Control(Protocol):
 
     def log_names(self) -> list[str]:
         """Name every instance that has a ring, running or not."""
+        ...
+
+    def log_raw(self, name: str) -> AsyncIterator[bytes]:
+        """Read the bytes of a ring as they were written, oldest first, up to its end of now.
+
+        In pieces of at most 1 MiB, read as they are taken; what is evicted meanwhile is left out.
+
+        Raises:
+            NotFound: No ring of that name; raised by the call, not by the iteration.
+        """
         ...
 
     def events(self, after: int = 0, limit: int = 200) -> list[Event]:
