@@ -255,15 +255,25 @@ class Store:
         with self._durable():
             self.put(_ADMIN_HASH, text)
 
-    def add_tenant_token(self, tenant: str, prefix: str, hash: str, description: str) -> int:  # noqa: A002 - the field's word
-        """Add a token of a tenant and give its number."""
+    def add_tenant_token(
+        self,
+        tenant: str,
+        prefix: str,
+        hash: str,  # noqa: A002 - the field's word
+        description: str,
+        *,
+        is_read_only: bool = False,
+    ) -> int:
+        """Add a token and give its number; with tenant "" it reaches every instance."""
         with self._durable():
             return self._write(
-                "INSERT INTO tenant_token (tenant, prefix, hash, description) VALUES (?, ?, ?, ?)",
+                "INSERT INTO tenant_token (tenant, prefix, hash, description, is_read_only)"
+                " VALUES (?, ?, ?, ?, ?)",
                 tenant,
                 prefix,
                 hash,
                 storable(description),
+                is_read_only,
             )
 
     def tenant_tokens(self, prefix: str | None = None) -> list[TenantToken]:

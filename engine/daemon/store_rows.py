@@ -45,6 +45,7 @@ MIGRATIONS = (
         prefix TEXT NOT NULL,
         hash TEXT NOT NULL,
         description TEXT NOT NULL,
+        is_read_only INTEGER NOT NULL DEFAULT 0,
         created_at INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER))
     );
     CREATE INDEX tenant_token_prefix ON tenant_token (prefix);
@@ -73,13 +74,19 @@ class StoredInstance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that may act on the instances of one tenant; `prefix` finds it, `hash` proves it."""
+    """A token besides the admin's own; `prefix` finds it, `hash` proves it.
+
+    Attributes:
+        tenant: The only id it reaches, "" where it reaches all.
+        is_read_only: It may look and change nothing.
+    """
 
     id: int
     tenant: str
     prefix: str
     hash: str
     description: str
+    is_read_only: bool
     created_at: int
 
 
@@ -123,13 +130,14 @@ def traffic_of(row: tuple[Any, ...]) -> Traffic:
 
 def token_of(row: tuple[Any, ...]) -> TenantToken:
     """Read a row of `tenant_token`."""
-    number, tenant, prefix, digest, description, created_at = row
+    number, tenant, prefix, digest, description, is_read_only, created_at = row
     return TenantToken(
         id=number,
         tenant=tenant,
         prefix=prefix,
         hash=digest,
         description=description,
+        is_read_only=bool(is_read_only),
         created_at=created_at,
     )
 
