@@ -122,7 +122,7 @@ class Store:
         """Write all of one instance."""
         why = None if instance.why is None else msgspec.json.encode(instance.why)
         self._write(
-            "INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             instance.name,
             instance.desired.value,
             instance.state.value,
@@ -132,6 +132,7 @@ class Store:
             why,
             instance.started_at,
             instance.spec_digest,
+            instance.life,
         )
 
     def forget_instance(self, name: str) -> None:

@@ -20,7 +20,8 @@ MIGRATIONS = (
         version TEXT NOT NULL,
         why BLOB,
         started_at REAL NOT NULL,
-        spec_digest TEXT NOT NULL
+        spec_digest TEXT NOT NULL,
+        life BLOB NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE event (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,6 +61,7 @@ class StoredInstance(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         spec_digest: Of the specification it was started with, to see a change made meanwhile.
+        life: What the supervisor wants to find again, in its own form.
     """
 
     name: str
@@ -71,6 +73,7 @@ class StoredInstance(msgspec.Struct, frozen=True, kw_only=True):
     why: Why | None = None
     started_at: float = 0.0
     spec_digest: str = ""
+    life: bytes = b""
 
 
 class TenantToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,7 @@ def instance_of(row: tuple[Any, ...]) -> StoredInstance:
         why=None if row[6] is None else msgspec.json.decode(row[6], type=Why),
         started_at=row[7],
         spec_digest=row[8],
+        life=row[9],
     )
 
 

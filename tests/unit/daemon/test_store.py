@@ -37,6 +37,7 @@ def test_instances_come_back_whole(path: Path) -> None:
         state=State.BACKOFF,
         weight=40,
         restarts=7,
+        life=b"{}",
         version="v2",
         why=why,
         started_at=1_790_000_000.25,
