@@ -262,7 +262,7 @@ class ArmTimer(msgspec.Struct, frozen=True):
 
 
 class CancelTimer(msgspec.Struct, frozen=True):
-    """Forget the timer."""
+    """Forget the timer; one that has just fired may be named too."""
 
     timer: Timer
 
