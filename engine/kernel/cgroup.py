@@ -1,0 +1,292 @@
+"""Control groups, version 2: one for each instance, where the host lets us have them.
+
+Works on a full v2 tree and on the bare one of a hybrid host, which has no controllers but still
+cgroup.kill, cgroup.freeze, cpu.stat and pressure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import time
+from pathlib import Path
+
+from engine.kernel.mounts import read_mounts
+from engine.kernel.syscalls import KernelError
+
+_LIMIT_CONTROLLERS = ("cpu", "memory")
+_REMOVE_SECONDS = 1.0
+_CPU_WEIGHT_MIN, _CPU_WEIGHT_MAX = 1, 10_000
+
+
+class CgroupTree:
+    """A v2 cgroup below which this process may make others.
+
+    Attributes:
+        path: Its folder.
+        controllers: Those it can give to its children.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Take a folder known to be writable."""
+        self.path = path
+        self.controllers = frozenset(_read(f"{path}/cgroup.controllers").split())
+
+    def create(self, name: str) -> Cgroup:
+        """Make a cgroup, or take the one that is there; `name` may hold slashes.
+
+        Controllers for limits are enabled on the way down where the kernel lets us: a cgroup
+        that holds processes itself (EBUSY) cannot give controllers to its children.
+
+        Raises:
+            KernelError: It cannot be made.
+        """
+        folder = self.path
+        for part in name.split("/"):
+            if part in ("", ".", ".."):
+                raise KernelError(errno.EINVAL, "mkdir", f"{self.path}/{name}")
+            self._enable(folder)
+            folder = f"{folder}/{part}"
+            try:
+                os.mkdir(folder, 0o755)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise KernelError(error.errno or errno.EIO, "mkdir", folder) from error
+        return Cgroup(folder)
+
+    def _enable(self, folder: str) -> None:
+        wanted = self.controllers.intersection(_LIMIT_CONTROLLERS)
+        if wanted - set(_read(f"{folder}/cgroup.subtree_control").split()):
+            with contextlib.suppress(OSError):
+                _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
+
+
+class Cgroup:
+    """One cgroup. Counters are read through descriptors kept open until `close`."""
+
+    def __init__(self, path: str) -> None:
+        """Take a folder of the cgroup file system; it need not exist any more."""
+        self.path = path
+        self._fds: dict[str, int] = {}
+
+    def kill(self) -> None:
+        """Send SIGKILL to every process in it and below it; forks cannot outrun it.
+
+        Source: Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill". Linux 5.14.
+
+        Raises:
+            KernelError: ENOENT once it is gone.
+        """
+        self._set("cgroup.kill", "1")
+
+    def freeze(self, is_frozen: bool) -> None:  # noqa: FBT001 - it is the value written
+        """Stop every process in it, or let them go on.
+
+        Raises:
+            KernelError: ENOENT once it is gone.
+        """
+        self._set("cgroup.freeze", "1" if is_frozen else "0")
+
+    def is_frozen(self) -> bool:
+        """Tell whether all processes have stopped."""
+        return self._events().get("frozen") == "1"
+
+    def is_populated(self) -> bool:
+        """Tell whether a process lives in it or below it; False once it is gone."""
+        return self._events().get("populated") == "1"
+
+    def pids(self) -> list[int]:
+        """List the processes in it, not those below it."""
+        try:
+            return [int(pid) for pid in self._get("cgroup.procs").split()]
+        except KernelError:
+            return []
+
+    def cpu_usage_usec(self) -> int:
+        """CPU time used by all processes ever in it, in microseconds; 0 once it is gone.
+
+        Source: Documentation/admin-guide/cgroup-v2.rst, "cpu.stat".
+        """
+        return self.cpu_stat().get("usage_usec", 0)
+
+    def cpu_stat(self) -> dict[str, int]:
+        """Counters of cpu.stat; nr_throttled and such only with the cpu controller."""
+        return _numbers(self._peek("cpu.stat"))
+
+    def memory_current(self) -> int | None:
+        """Memory charged to it in bytes; None without the memory controller."""
+        text = self._peek("memory.current")
+        return int(text) if text else None
+
+    def io_stat(self) -> tuple[int, int] | None:
+        """Bytes read and written, all devices together; None without the io controller."""
+        text = self._peek("io.stat")
+        if not text:
+            return None
+        words = [word.partition("=") for word in text.split()]
+        read = sum(int(value) for key, _, value in words if key == "rbytes")
+        written = sum(int(value) for key, _, value in words if key == "wbytes")
+        return read, written
+
+    def pids_current(self) -> int | None:
+        """Processes and threads in it; None without the pids controller."""
+        text = self._peek("pids.current")
+        return int(text) if text else None
+
+    def pressure(self) -> dict[str, float]:
+        """Share of time some task waited, "some avg10" in percent, by "cpu", "memory", "io"."""
+        found = {}
+        for resource in ("cpu", "memory", "io"):
+            if text := self._peek(f"{resource}.pressure"):
+                found[resource] = float(text.split("avg10=", 1)[1].split(" ", 1)[0])
+        return found
+
+    def set_limits(self, *, memory_bytes: int = 0, cpu_weight: int = 0) -> tuple[str, ...]:
+        """Set limits; 0 takes a limit off.
+
+        Returns: those asked for that this tree cannot keep: "memory", "cpu".
+        """
+        missing = []
+        if not self._try("memory.max", str(memory_bytes) if memory_bytes else "max"):
+            missing += ["memory"] if memory_bytes else []
+        weight = min(max(cpu_weight, _CPU_WEIGHT_MIN), _CPU_WEIGHT_MAX) if cpu_weight else 100
+        if not self._try("cpu.weight", str(weight)):
+            missing += ["cpu"] if cpu_weight else []
+        return tuple(missing)
+
+    def remove(self) -> bool:
+        """Remove it and what is below it, once its processes are gone; tell whether it is gone.
+
+        Killed processes need a moment to leave; waits at most a second for them.
+        """
+        self.close()
+        deadline = time.monotonic() + _REMOVE_SECONDS
+        for folder, _, _ in os.walk(self.path, topdown=False):
+            while not _rmdir(folder):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.002)
+        return True
+
+    def close(self) -> None:
+        """Give back the descriptors kept open."""
+        while self._fds:
+            fd = self._fds.popitem()[1]
+            if fd >= 0:
+                os.close(fd)
+
+    def _events(self) -> dict[str, str]:
+        try:
+            words = self._get("cgroup.events").split()
+        except KernelError:
+            return {}
+        return dict(zip(words[::2], words[1::2], strict=False))
+
+    def _peek(self, name: str) -> str:
+        """Read a file that is read again and again; "" where it is not, or is gone."""
+        if name not in self._fds:
+            try:
+                self._fds[name] = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                self._fds[name] = -1
+        if self._fds[name] < 0:
+            return ""
+        try:
+            return os.pread(self._fds[name], 65536, 0).decode()
+        except OSError:
+            return ""  # ENODEV: removed
+
+    def _get(self, name: str) -> str:
+        try:
+            return Path(f"{self.path}/{name}").read_text()
+        except OSError as error:
+            raise KernelError(error.errno or errno.EIO, "read", f"{self.path}/{name}") from error
+
+    def _set(self, name: str, text: str) -> None:
+        try:
+            _write(f"{self.path}/{name}", text)
+        except OSError as error:
+            raise KernelError(error.errno or errno.EIO, "write", f"{self.path}/{name}") from error
+
+    def _try(self, name: str, text: str) -> bool:
+        try:
+            _write(f"{self.path}/{name}", text)
+        except OSError:
+            return False
+        return True
+
+
+def find_tree() -> CgroupTree | None:
+    """Find where cgroups can be made: a subtree delegated to us, or for root the whole tree.
+
+    None where there is no v2 tree or it may not be written: instances are then ended by their
+    PID namespace or their reaper.
+    """
+    root = next((each.target for each in read_mounts() if each.fstype == "cgroup2"), "")
+    if not root:
+        return None
+    own = f"{root}{_own_cgroup()}".rstrip("/")
+    is_delegated = _is_delegated(own) or os.geteuid() != 0
+    for path in (own, root) if is_delegated else (root,):
+        if _is_writable(path):
+            return CgroupTree(path)
+    return None
+
+
+def group_of(data_dir: str) -> str:
+    """Name the cgroup that holds those of one engine's instances: "ten-1a2b3c4d"."""
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(data_dir))).hexdigest()
+    return f"ten-{digest[:8]}"
+
+
+def _own_cgroup() -> str:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return "/"
+
+
+def _is_delegated(path: str) -> bool:
+    """Tell whether systemd gave the cgroup away. Source: systemd, "Control Group APIs"."""
+    for name in ("trusted.delegate", "user.delegate"):
+        with contextlib.suppress(OSError):
+            return os.getxattr(path, name) == b"1"
+    return False
+
+
+def _is_writable(path: str) -> bool:
+    # Processes are moved from our own cgroup: its cgroup.procs counts as well as the folder.
+    return os.access(path, os.W_OK) and os.access(f"{path}/cgroup.procs", os.W_OK)
+
+
+def _rmdir(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _numbers(text: str) -> dict[str, int]:
+    words = text.split()
+    return {key: int(value) for key, value in zip(words[::2], words[1::2], strict=False)}

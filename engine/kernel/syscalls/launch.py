@@ -1,0 +1,186 @@
+"""Launching a plan: what the parent follows, and what runs in the new process up to the exec.
+
+All signals are blocked in the child. Two descriptors lead to the parent: the report socket (3;
+the parent sees the sender's host pid in its credentials) and, below a reaper, the status pipe
+(4), through which the true wait status of the program goes. Reports, one message each:
+
+| report | from | meaning |
+|---|---|---|
+| init | PID 1 of a new namespace | its host pid is the sender's |
+| ready | the program | all steps but the exec are done; it waits for the answer `go` |
+| [index, errno, path] | any | that step failed (-1: before the first) |
+
+The socket is closed by the exec: its end without a failure says that the program runs.
+"""
+
+import contextlib
+import errno as errnos
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+from mmap import mmap
+
+from engine.kernel import syscalls
+from engine.kernel.syscalls import process, steps
+
+_REPORT_FD, _STATUS_FD = 3, 4
+
+
+class Program:
+    """The process that becomes a program; it may leave a reaper behind."""
+
+    def __init__(self, plan: list[list[object]], nofile: tuple[int, int]) -> None:
+        """Take the plan, and the limit of open files it runs under."""
+        self.plan = plan
+        self.nofile = nofile
+        self.reaper = 0
+
+    def run(self, fds: tuple[int, int], output: list[str], progress: mmap) -> None:
+        """Carry out the plan, noting each step in a page shared with the parent.
+
+        Returns only once a step has failed and was reported; the process has to end then.
+
+        Args:
+            fds: Report socket and status pipe.
+            output: FIFOs for stdout and stderr.
+            progress: Its first byte becomes the index of the step.
+        """
+        index, path = -1, ""
+        try:
+            gc.disable()  # a collection would copy the pages shared with the parent
+            process.place_fds(fds)
+            os.set_inheritable(_REPORT_FD, False)
+            os.set_inheritable(_STATUS_FD, False)
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
+            for number, path in enumerate(["/dev/null", *output]):
+                # A description of its own: the parent's is non-blocking.
+                fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+                os.dup2(fd, number)
+                os.close(fd)
+            for index, (name, *arguments) in enumerate(self.plan):
+                progress[0] = index
+                path = arguments[0] if arguments and isinstance(arguments[0], str) else ""
+                (steps.STEPS[str(name)] or getattr(self, f"_{name}"))(*arguments)
+        except OSError as error:
+            self._report(index, error.errno or errnos.EIO, str(error.filename or path))
+        except BaseException:  # noqa: BLE001 - nothing may go on as a second parent
+            self._report(index, errnos.EINVAL, path)
+
+    def _report(self, index: int, errno: int, path: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(_REPORT_FD, json.dumps([index, errno, path]).encode())
+
+    def _fork(self) -> None:
+        if os.fork():
+            os._exit(0)  # the parent, a subreaper, becomes the parent of PID 1
+        os.write(_REPORT_FD, b"init")
+
+    def _reap(self) -> None:
+        self.reaper = os.getpid()
+        if self.reaper != 1:
+            syscalls.set_child_subreaper()
+        if main := os.fork():
+            os.setsid()  # or a Ctrl-C on the keeper's terminal would be passed on
+            syscalls.set_name("ten-init")
+            os.close(_REPORT_FD)
+            os.dup2(0, 1)
+            os.dup2(0, 2)
+            os.chdir("/")
+            process.reap(main, _STATUS_FD, is_init=self.reaper == 1)
+
+    def _exec(self, file: str, argv: list[str], env: dict[str, str]) -> None:
+        # Below a subreaper the program may not outlive it; PID 1 takes all along anyway.
+        if self.reaper > 1 and not syscalls.set_pdeathsig(signal.SIGKILL, self.reaper):
+            os._exit(1)
+        os.write(_REPORT_FD, b"ready")
+        if os.read(_REPORT_FD, 16) != b"go":
+            os._exit(1)  # the parent died before its record of us was written
+        process.execute(file, argv, env)
+
+
+class Launch:
+    """A launch under way, seen from the parent: from the fork to the running program.
+
+    Attributes:
+        child: The process forked here; where the plan forks, it ends and leaves PID 1 behind.
+        pid: The process that stands for the program: itself, its PID 1 or its reaper; 0 until
+            it is known.
+        main_pid: The program, 0 until it is ready to be executed.
+        pidfd: Of `pid`, and before that of `child`. To be taken over by the caller.
+        status_fd: Where a reaper writes the true wait status. To be taken over by the caller.
+        failure: Step, errno, path and index of what failed, None while nothing has.
+    """
+
+    def __init__(self, plan: list[list[object]]) -> None:
+        """Take what is to be launched; nothing runs yet."""
+        self.child = self.pid = self.main_pid = 0
+        self.pidfd = self.status_fd = -1
+        self.failure: dict[str, object] | None = None
+        self._plan = plan
+        self._page = mmap(-1, 1)
+
+    def start(self, output: list[str], nofile: tuple[int, int]) -> None:
+        """Fork.
+
+        Raises:
+            OSError: No process, memory or descriptor is left.
+        """
+        with contextlib.ExitStack() as undo:
+            self.report, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.callback(self.report.close)
+            with theirs:
+                self.report.setblocking(False)
+                self.report.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                self.status_fd, status_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+                undo.callback(os.close, self.status_fd)
+                try:
+                    self._fork((theirs.fileno(), status_end), output, nofile)
+                finally:
+                    os.close(status_end)
+            undo.pop_all()
+
+    def _fork(self, fds: tuple[int, int], output: list[str], nofile: tuple[int, int]) -> None:
+        program = Program(self._plan, nofile)
+        self.child = process.fork(lambda: program.run(fds, output, self._page))
+        self.pid = 0 if ["fork"] in self._plan else self.child
+        self.pidfd = os.pidfd_open(self.child)
+
+    def read(self) -> bytes:
+        """Take one report; empty at their end, where the program runs or the launch has failed.
+
+        Raises:
+            BlockingIOError: There is none now.
+        """
+        report, sender = process.receive_from(self.report)
+        if report == b"init":
+            self.pid = sender
+            before, self.pidfd = self.pidfd, os.pidfd_open(sender)
+            os.close(before)
+        elif report == b"ready":
+            self.main_pid = sender
+        elif report:
+            self._fail(*json.loads(report))
+        elif not self.main_pid:
+            self.give_up(errnos.ECHILD)
+        return report
+
+    def go(self) -> None:
+        """Let the program be executed."""
+        with contextlib.suppress(OSError):  # it was killed meanwhile: read() will tell
+            self.report.send(b"go")
+
+    def give_up(self, errno: int) -> None:
+        """Say that the step it is in has failed, unless one has before."""
+        self._fail(self._page[0], errno, "")
+
+    def _fail(self, index: int, errno: int, path: str) -> None:
+        step = steps.describe(self._plan[index]) if index >= 0 else "open output"
+        self.failure = self.failure or {"step": step, "errno": errno, "path": path, "index": index}
+
+    def close(self) -> None:
+        """End the reporting; a program that waits for `go` ends."""
+        self._page.close()
+        self.report.close()

@@ -1,0 +1,134 @@
+"""The steps a launch is made of, by the names plans use.
+
+A step is a list: its name, then its arguments. Plans are printed by `describe` on both sides of
+the link between engine and keeper.
+"""
+
+import contextlib
+import os
+import resource
+import socket
+import stat
+from collections.abc import Callable, Iterable
+
+from engine.kernel import syscalls
+
+MAX_STEPS = 200
+
+_READONLY = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY
+
+
+def write_id_maps(uid_map: str, gid_map: str) -> None:
+    """Map ids into the user namespace just made. Source: user_namespaces(7)."""
+    # Without privileges a gid map is taken only once setgroups is given up.
+    for name, text in (("setgroups", "deny"), ("uid_map", uid_map), ("gid_map", gid_map)):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def make_dirs(path: str, mode: int) -> None:
+    """Make a directory and its parents; a symbolic link on the way is an error, not followed."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    at = os.open("/", flags)
+    for part in filter(None, path.split("/")):
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, mode, dir_fd=at)
+            below = os.open(part, flags, dir_fd=at)
+        finally:
+            os.close(at)
+        at = below
+    os.close(at)
+
+
+def cover(path: str, keep: Iterable[str], mode: int) -> None:
+    """Cover a directory by an empty one, in which some of what it held is seen again.
+
+    Args:
+        path: The directory.
+        keep: Paths below it, none below another.
+        mode: Permissions of the cover; it is read-only where these let nobody write.
+    """
+    trees = [(target, syscalls.open_tree(target)) for target in keep]
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    syscalls.mount("tmpfs", path, "tmpfs", flags, f"mode={mode:o}")
+    for target, tree in trees:
+        if stat.S_ISDIR(os.fstat(tree).st_mode):
+            os.makedirs(target, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+        syscalls.move_mount(tree, target)
+        os.close(tree)
+    if not mode & 0o222:
+        syscalls.mount("", path, "", flags | _READONLY)
+
+
+def join_cgroup(path: str) -> None:
+    """Move this process into a cgroup, before it has children."""
+    with open(f"{path}/cgroup.procs", "w") as file:
+        file.write("0")
+
+
+def _unshare(names: list[str]) -> None:
+    syscalls.unshare(sum(syscalls.NAMESPACES[name] for name in set(names)))
+
+
+def _rlimit(name: str, soft: int, hard: int) -> None:
+    resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+
+
+def _user(uid: int, gid: int, groups: list[int]) -> None:
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+STEPS: dict[str, Callable[..., object] | None] = {
+    "cgroup": join_cgroup,
+    "unshare": _unshare,
+    "idmap": write_id_maps,
+    "fork": None,
+    "hostname": socket.sethostname,
+    "mount": syscalls.mount,
+    "mkdir": make_dirs,
+    "hide": cover,
+    "readonly": syscalls.set_readonly,
+    "reap": None,
+    "setsid": os.setsid,
+    "chdir": os.chdir,
+    "rlimit": _rlimit,
+    "umask": os.umask,
+    "user": _user,
+    "no_new_privs": syscalls.set_no_new_privs,
+    "drop_caps": syscalls.drop_capabilities,
+    "exec": None,
+}
+"""What each step calls with its arguments; None: what forks or executes, the launcher's own."""
+
+
+def describe(step: list[object]) -> str:
+    """Print a step, for example "mount proc on /proc"."""
+    if step[0] == "mount":
+        return f"mount {step[3] or step[1] or 'options'} on {step[2]}"
+    first = step[1] if len(step) > 1 else ""
+    text = ",".join(map(str, first)) if isinstance(first, list) else first
+    return f"{step[0]} {text}".strip()
+
+
+def check(plan: object) -> list[list[object]]:
+    """Give the plan if it is one; its arguments are checked by carrying them out.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(plan, list) or not 1 <= len(plan) <= MAX_STEPS:
+        raise ValueError(f"a plan is a list of 1 to {MAX_STEPS} steps")
+    for index, step in enumerate(plan):
+        if not isinstance(step, list) or not step or str(step[0]) not in STEPS:
+            raise ValueError(f"step {index} is no step: {str(step)[:80]}")
+        if step[0] == "mount" and len(step) != 6:
+            raise ValueError(f"step {index}: mount takes 5 arguments")
+        if (step[0] == "exec") != (index == len(plan) - 1):
+            raise ValueError("exec is the last step, and only there")
+    return plan
