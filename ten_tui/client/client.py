@@ -1,0 +1,368 @@
+"""What can be asked of an engine, as methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from engine.core.errors import EngineUnreachable, TenError
+from engine.core.wire import (
+    ConfigView,
+    EngineView,
+    Event,
+    InstanceView,
+    LogMatches,
+    LogWindow,
+    Metrics,
+    Sample,
+    Snapshot,
+    Update,
+)
+from ten_tui.client.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from ten_tui.client.endpoint import Endpoint
+
+T = TypeVar("T")
+
+QUESTION_SECONDS = 15.0
+"""For answers that the engine has at hand."""
+
+ACTION_SECONDS = 90.0
+"""For what waits for a process: its drain and grace may take this long."""
+
+SILENCE_SECONDS = 12.0
+"""A stream that is quiet for longer is dead: the engine pings every 5 s."""
+
+
+class Running(msgspec.Struct, kw_only=True):
+    """An instance as the peer lists it."""
+
+    id: str
+    socket: str
+    uptime_secs: int
+    idle_secs: int
+    restarts: int
+    health: str
+    weight: int
+    storage_used_bytes: int = 0
+    storage_quota_bytes: int | None = None
+
+
+class Spawned(msgspec.Struct):
+    """What was started."""
+
+    instance: str
+    socket: str
+    port: int | None = None
+
+
+class Deployed(msgspec.Struct):
+    """What was deployed."""
+
+    instance: str
+    socket: str
+    weight: int
+    status: str
+
+
+class Routed(msgspec.Struct):
+    """What was swapped."""
+
+    from_instance: str
+    to_instance: str
+    from_weight: int
+    to_weight: int
+
+
+class LogRecord(msgspec.Struct):
+    """A line as the peer gives it; `timestamp` in milliseconds since the epoch."""
+
+    timestamp: int
+    level: str
+    process: str
+    instance_id: str
+    message: str
+
+
+class _Health(msgspec.Struct):
+    instance: str
+    health: str
+
+
+class _Undone(msgspec.Struct):
+    undone: str
+
+
+def connect(endpoint: Endpoint) -> Client:
+    """Make a client; it connects when it is first asked something."""
+    return Client(endpoint)
+
+
+class Client:
+    """One engine, asked by one thread.
+
+    A client holds one kept-alive connection and one for each stream; so each thread has its own
+    client. Only `close` may be called from another thread: it ends what waits.
+
+    All methods raise EngineUnreachable where nobody answers, else the engine's own error.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Take where the engine is."""
+        self.endpoint = endpoint
+        self._transport = Transport(endpoint)
+
+    def __enter__(self) -> Client:
+        """Use it as a context; it is closed at the end."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave; wakes a thread that waits in this client."""
+        self._transport.close()
+
+    # --- the peer's routes: these work against its server as well ---
+
+    def is_up(self) -> bool:
+        """Tell whether the engine answers."""
+        try:
+            self._transport.request("GET", "/health", timeout_seconds=QUESTION_SECONDS)
+        except EngineUnreachable:
+            return False
+        return True
+
+    def running(self) -> list[Running]:
+        """List what runs."""
+        return self._get("/api/instances", list[Running])
+
+    def spawn(self, name: str) -> Spawned:
+        """Start an instance."""
+        service, _, ident = name.partition(":")
+        body = {"process": service, "id": ident}
+        return self._act("POST", "/api/instances/spawn", Spawned, body)
+
+    def stop(self, name: str, *, hold_seconds: float = 0.0) -> None:
+        """Stop an instance; with a hold, `undo` can take it back for so long."""
+        hold = f"?hold={hold_seconds:g}" if hold_seconds else ""
+        self._send("DELETE", _instance(name) + hold)
+
+    def restart(self, name: str) -> Spawned:
+        """Stop an instance if it runs, and start it."""
+        return self._act("POST", _instance(name, "restart"), Spawned)
+
+    def set_weight(self, name: str, weight: int) -> None:
+        """Give it a share of its service's traffic."""
+        self._send("PUT", _instance(name, "weight"), {"weight": weight})
+
+    def check_health(self, name: str) -> str:
+        """Have it probed now."""
+        return self._get(_instance(name, "health"), _Health, ACTION_SECONDS).health
+
+    def deploy(self, service: str, version: str, *, weight: int, timeout: int) -> Deployed:
+        """Start a version, wait until it is healthy, give it its weight."""
+        body = {"process": service, "version": version, "weight": weight, "timeout": timeout}
+        return self._act("POST", "/api/deploy", Deployed, body, timeout + 10.0)
+
+    def route(self, service: str, source: str, target: str) -> Routed:
+        """Give `target` the traffic of `source`."""
+        body = {"process": service, "from": source, "to": target}
+        return self._act("POST", "/api/route", Routed, body)
+
+    def logs(
+        self,
+        *,
+        process: str = "",
+        ident: str = "",
+        level: str = "",
+        search: str = "",
+        limit: int | None = None,
+    ) -> list[LogRecord]:
+        """Give the newest lines of all rings asked for, oldest first."""
+        query = _query(process=process, id=ident, level=level, search=search, limit=limit)
+        return self._get(f"/api/logs{query}", list[LogRecord], ACTION_SECONDS)
+
+    def logs_stream(
+        self, *, process: str = "", ident: str = "", level: str = ""
+    ) -> Iterator[LogRecord]:
+        """Yield lines as they come, from a server that has no rings to poll."""
+        query = _query(process=process, id=ident, level=level)
+        for event in self._pieces(f"/api/logs/stream{query}", b"\n\n", ACTION_SECONDS):
+            data = b"\n".join(
+                line[5:].removeprefix(b" ")
+                for line in event.split(b"\n")
+                if line.startswith(b"data:")
+            )
+            if data:
+                yield self._decode(data, LogRecord)
+
+    # --- the engine's own ---
+
+    def engine(self) -> EngineView:
+        """Describe the engine."""
+        return self._get("/api/v1/engine", EngineView)
+
+    def snapshot(self) -> Snapshot:
+        """Give the whole state once."""
+        return self._get("/api/v1/snapshot", Snapshot)
+
+    def instances(self) -> list[InstanceView]:
+        """List every instance that is known, running or not."""
+        return self._get("/api/v1/instances", list[InstanceView])
+
+    def stream(self) -> Iterator[Update]:
+        """Yield updates, a Snapshot first, until the engine or the link goes.
+
+        Raises:
+            EngineUnreachable: It went, or was quiet for 12 s.
+        """
+        for line in self._pieces("/api/v1/stream", b"\n", SILENCE_SECONDS):
+            yield self._decode(line, cast("type[Update]", Update))
+        message = f"The engine at {self.endpoint.where} went away"
+        raise EngineUnreachable(message)
+
+    def undo(self, name: str) -> str:
+        """Take back the last reversible act; give what was undone."""
+        return self._act("POST", f"/api/v1/instances/{_quoted(name)}/undo", _Undone).undone
+
+    def log_window(
+        self,
+        name: str,
+        *,
+        first: int | None = None,
+        count: int = 100,
+        stream: str = "",
+        text: str = "",
+        since_ns: int = 0,
+        until_ns: int = 0,
+        wait_end: int | None = None,
+        wait_seconds: float = 0.0,
+    ) -> LogWindow:
+        """Read lines; with `wait_end`, once the ring goes past it or the time is over."""
+        query = _query(
+            first=first,
+            count=count,
+            stream=stream,
+            text=text,
+            since=since_ns or None,
+            until=until_ns or None,
+            after=wait_end,
+            wait=wait_seconds or None,
+        )
+        path = f"/api/v1/logs/{_quoted(name)}/window{query}"
+        return self._get(path, LogWindow, QUESTION_SECONDS + wait_seconds)
+
+    def log_search(
+        self,
+        name: str,
+        *,
+        text: str,
+        first: int,
+        is_backward: bool = False,
+        is_regex: bool = False,
+        limit: int = 1,
+    ) -> LogMatches:
+        """Search from a line on; `next` of the answer goes on."""
+        query = _query(
+            text=text,
+            first=first,
+            backward="true" if is_backward else None,
+            regex="true" if is_regex else None,
+            limit=limit,
+        )
+        return self._get(f"/api/v1/logs/{_quoted(name)}/search{query}", LogMatches)
+
+    def log_names(self) -> list[str]:
+        """Name every instance that has a ring."""
+        return self._get("/api/v1/logs", list[str])
+
+    def log_raw(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a ring as they were written."""
+        return self._blocks(f"/api/v1/logs/{_quoted(name)}/raw", QUESTION_SECONDS)
+
+    def metrics(self, name: str, seconds: int = 900) -> list[Sample]:
+        """Give the newest samples, oldest first."""
+        path = f"/api/v1/metrics/{_quoted(name)}{_query(seconds=seconds)}"
+        return self._get(path, Metrics).samples
+
+    def events(self, after: int = 0, limit: int = 200) -> list[Event]:
+        """List events past one, oldest first."""
+        return self._get(f"/api/v1/events{_query(after=after, limit=limit)}", list[Event])
+
+    def config(self) -> ConfigView:
+        """Give the configuration in force and the one refused."""
+        return self._get("/api/v1/config", ConfigView)
+
+    def reload(self) -> ConfigView:
+        """Have the file read again now."""
+        return self._act("POST", "/api/v1/config/reload", ConfigView)
+
+    # --- how ---
+
+    def _get(self, path: str, shape: type[T], timeout: float = QUESTION_SECONDS) -> T:
+        data = self._transport.request("GET", path, timeout_seconds=timeout)
+        return self._decode(data, shape)
+
+    def _act(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        body: object = None,
+        timeout: float = ACTION_SECONDS,
+    ) -> T:
+        return self._decode(self._send(method, path, body, timeout), shape)
+
+    def _send(
+        self, method: str, path: str, body: object = None, timeout: float = ACTION_SECONDS
+    ) -> bytes:
+        return self._transport.request(method, path, body, timeout_seconds=timeout)
+
+    def _decode(self, data: bytes, shape: type[T]) -> T:
+        try:
+            return msgspec.json.decode(data, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"{self.endpoint.where} gave an answer that is not understood: {error}"
+            hint = "engine and client may be of different versions"
+            raise TenError(message, hint=hint) from error
+
+    def _blocks(self, path: str, timeout: float) -> Iterator[bytes]:
+        stream = self._transport.open(path, timeout_seconds=timeout)
+        try:
+            while block := stream.read():
+                yield block
+        finally:
+            stream.close()
+
+    def _pieces(self, path: str, end: bytes, timeout: float) -> Iterator[bytes]:
+        """Yield what ends with a mark, without it; a piece cut off by the end is left out."""
+        rest = b""
+        for block in self._blocks(path, timeout):
+            *whole, rest = (rest + block).split(end)
+            yield from whole
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe=":")
+
+
+def _instance(name: str, what: str = "") -> str:
+    return f"/api/instances/{_quoted(name)}" + (f"/{what}" if what else "")
+
+
+def _query(**values: object) -> str:
+    given = {name: value for name, value in values.items() if value is not None and value != ""}
+    return f"?{urlencode(given)}" if given else ""
