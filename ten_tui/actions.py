@@ -1,0 +1,307 @@
+"""Everything the console can do, once: keys, help, palette, command line and foot hints read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ten_tui.store.arrange import PaneId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TABLE, DETAIL, LOG = PaneId.TABLE, PaneId.DETAIL, PaneId.LOG
+EVENTS, CONFIG = PaneId.EVENTS, PaneId.CONFIG
+_ON_INSTANCES = frozenset({TABLE, DETAIL, LOG})
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing the console can do.
+
+    Attributes:
+        id: Stable name, for key tables and for `:`.
+        title: What it does, for help and palette.
+        keys: Keys, as they are named in the help.
+        panes: Where the keys hold; everywhere if empty.
+        group: Heading in the help.
+        hint: Its word in the foot line, "" where it is not shown there.
+        acts: It changes something in the engine: refused when read-only or not connected.
+        command: The `ten` command line that does the same for one instance.
+        aliases: Further names for `:`.
+        takes: What `:` wants behind the name, "" for nothing.
+    """
+
+    id: str
+    title: str
+    keys: tuple[str, ...]
+    panes: frozenset[PaneId] = frozenset()
+    group: str = "Everywhere"
+    hint: str = ""
+    acts: bool = False
+    command: Callable[[str], str] | None = None
+    aliases: tuple[str, ...] = ()
+    takes: str = ""
+
+
+def _in(*panes: PaneId) -> frozenset[PaneId]:
+    return frozenset(panes)
+
+
+_INSTANCES = (
+    Action(
+        "restart",
+        "restart the selection",
+        ("r",),
+        _ON_INSTANCES,
+        "Instances",
+        "restart",
+        acts=True,
+        command=lambda name: f"ten restart {name}",
+        takes="[P:ID]",
+    ),
+    Action(
+        "stop",
+        "stop, or start what is down",
+        ("s",),
+        _ON_INSTANCES,
+        "Instances",
+        "stop",
+        acts=True,
+        command=lambda name: f"ten stop {name}",
+        aliases=("toggle",),
+        takes="[P:ID]",
+    ),
+    Action(
+        "spawn",
+        "start an instance, known or new",
+        (),
+        _ON_INSTANCES,
+        "Instances",
+        acts=True,
+        command=lambda name: f"ten spawn {name}",
+        aliases=("start",),
+        takes="P:ID",
+    ),
+    Action("undo", "undo a stop or a weight, for 10 s", ("u",), group="Instances", acts=True),
+    Action(
+        "weight",
+        "set the share of traffic",
+        ("w",),
+        _in(TABLE, DETAIL),
+        "Instances",
+        "weight",
+        acts=True,
+        command=lambda name: f"ten weight {name} 100",
+        takes="0..100",
+    ),
+    Action(
+        "logs",
+        "read the log",
+        ("l",),
+        _in(TABLE, DETAIL, EVENTS),
+        "Instances",
+        "logs",
+        command=lambda name: f"ten logs {name} -f",
+        takes="[P:ID]",
+    ),
+    Action("menu", "all actions on the selection", ("x",), group="Instances"),
+    Action("mark", "mark or unmark", ("space",), _in(TABLE), "Instances", "mark"),
+    Action("unmark", "unmark all", (), _in(TABLE), "Instances"),
+    Action(
+        "filter", "filter: name, state:failed, -word", ("/",), _in(TABLE), "Instances", "filter"
+    ),
+    Action("order", "sort by the next column", ("o",), _in(TABLE), "Instances", "sort"),
+    Action("direction", "turn the order round", ("O",), _in(TABLE), "Instances"),
+    Action("fold", "fold or unfold the service", ("left", "right"), _in(TABLE), "Instances"),
+    Action("grouping", "group by service, or one list", ("v",), _in(TABLE), "Instances"),
+)
+
+_LOGS = (
+    Action("follow", "pause and follow", ("space",), _in(LOG), "Log", "pause"),
+    Action("search", "search", ("/",), _in(LOG), "Log", "search"),
+    Action("next_match", "next match", ("n",), _in(LOG), "Log"),
+    Action("previous_match", "previous match", ("N",), _in(LOG), "Log"),
+    Action("log_filter", "show only lines with a text", ("&",), _in(LOG), "Log", "only"),
+    Action("stream", "stdout, stderr or both", ("i",), _in(LOG), "Log"),
+    Action("next_error", "next error", ("e",), _in(LOG, EVENTS), "Log"),
+    Action("previous_error", "previous error", ("E",), _in(LOG, EVENTS), "Log", "errors"),
+    Action("wrap", "wrap long lines", ("w",), _in(LOG), "Log", "wrap"),
+    Action("times", "time stamps", ("t",), _in(LOG), "Log", "times"),
+    Action("mark_lines", "mark lines from here", ("m",), _in(LOG), "Log"),
+    Action("save", "save marked lines, or all held", ("S",), _in(LOG), "Log"),
+    Action("since", "since: all, 1m 5m 15m 1h 6h 24h", tuple("0123456"), _in(LOG), "Log"),
+    Action("side_left", "scroll left", ("left",), _in(LOG, CONFIG), "Log"),
+    Action("side_right", "scroll right", ("right",), _in(LOG, CONFIG), "Log"),
+)
+
+_CONFIG = (
+    Action("diff", "the text, or the last change", ("d",), _in(CONFIG), "Config", "diff"),
+    Action(
+        "reload",
+        "read the file again now",
+        ("R",),
+        _in(CONFIG),
+        "Config",
+        "reload",
+        acts=True,
+    ),
+)
+
+_MOVES = (
+    Action("down", "down", ("j", "down"), group="Moving"),
+    Action("up", "up", ("k", "up"), group="Moving"),
+    Action("top", "to the top", ("g", "home"), group="Moving"),
+    Action("bottom", "to the end", ("G", "end"), group="Moving"),
+    Action("page_down", "a page down", ("pagedown",), group="Moving"),
+    Action("page_up", "a page up", ("pageup",), group="Moving"),
+    Action("half_down", "half a page down", ("ctrl+d",), group="Moving"),
+    Action("half_up", "half a page up", ("ctrl+u",), group="Moving"),
+    Action("open", "open what is under the cursor", ("enter",), group="Moving"),
+    Action("back", "back, and clear", ("escape",), group="Moving"),
+    Action("next_pane", "next pane", ("tab",), group="Moving", hint="pane"),
+    Action("previous_pane", "previous pane", ("shift+tab",), group="Moving"),
+    *(
+        Action(
+            f"pane_{place}",
+            f"go to {pane.value}",
+            (str(place),),
+            frozenset(PaneId) - {LOG},
+            "Moving",
+            aliases=(pane.value,),
+        )
+        for place, pane in enumerate(PaneId, 1)
+    ),
+)
+
+_GENERAL = (
+    Action("help", "this help", ("?",), hint="help"),
+    Action("palette", "find an action", ("ctrl+p",)),
+    Action("command", "type a command", (":",)),
+    Action("copy", "copy lines, or the command", ("c", "y")),
+    Action("zoom", "zoom the pane, and back", ("z",)),
+    Action("grow", "more room for the upper panes", ("+", "=")),
+    Action("shrink", "less room for the upper panes", ("-",)),
+    Action("theme", "choose a theme", ("T",), takes="[NAME]"),
+    Action("mouse", "mouse: the terminal's, or ours", ("M",)),
+    Action("redraw", "draw all anew", ("ctrl+l",)),
+    Action("quit", "back; at the root detach", ("q",), hint="detach"),
+    Action("detach", "detach at once; stops nothing", ("ctrl+c",)),
+)
+
+ACTIONS: tuple[Action, ...] = (*_INSTANCES, *_LOGS, *_CONFIG, *_MOVES, *_GENERAL)
+BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
+GROUPS: tuple[str, ...] = ("Instances", "Log", "Config", "Moving", "Everywhere")
+_HINTS = 8
+
+
+def find(pane: PaneId, key: str) -> Action | None:
+    """Find what a key does in a pane; what is bound to the pane goes before what holds anywhere."""
+    anywhere = None
+    for action in ACTIONS:
+        if key in action.keys:
+            if pane in action.panes:
+                return action
+            if not action.panes:
+                anywhere = anywhere or action
+    return anywhere
+
+
+def hints(pane: PaneId) -> list[tuple[str, str]]:
+    """Give the keys that matter in a pane, with their words, for the foot line."""
+    own = [action for action in ACTIONS if action.hint and pane in action.panes]
+    common = [action for action in ACTIONS if action.hint and not action.panes]
+    return [
+        (key_label(action.keys[0]), action.hint)
+        for action in [*own[: _HINTS - len(common)], *common]
+    ]
+
+
+def help_rows(pane: PaneId) -> list[tuple[str, list[Action]]]:
+    """Give the groups of the help, those that hold in the pane first."""
+    groups = {name: [a for a in ACTIONS if a.group == name and a.keys] for name in GROUPS}
+    here = [name for name in GROUPS if any(pane in action.panes for action in groups[name])]
+    rest = [name for name in GROUPS if name not in here]
+    return [(name, groups[name]) for name in [*here, *rest]]
+
+
+def keys_label(action: Action) -> str:
+    """Write an action's keys: "j ↓"."""
+    if action.id == "since":
+        return "0…6"
+    return " ".join(key_label(key) for key in action.keys)
+
+
+_LABELS = {
+    "space": "Space",
+    "enter": "Enter",
+    "escape": "Esc",
+    "tab": "Tab",
+    "shift+tab": "⇧Tab",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "home": "Home",
+    "end": "End",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+}
+
+
+def key_label(key: str) -> str:
+    """Write one key as people call it."""
+    if key.startswith("ctrl+"):
+        return f"Ctrl-{key[5:].upper()}"
+    return _LABELS.get(key, key)
+
+
+def on_selection(pane: PaneId) -> Iterable[Action]:
+    """List what can be done with the selection, for the menu."""
+    return [
+        action
+        for action in _INSTANCES
+        if action.command is not None or (pane in action.panes and action.id == "mark")
+    ]
+
+
+def parse_command(text: str) -> tuple[Action, list[str]] | None:
+    """Read a typed command: an action's id, an alias or the beginning of either, then its words.
+
+    A leading "ten" is allowed, so that a command line of the shell works here too.
+    """
+    words = text.split()
+    if words and words[0] == "ten":
+        words = words[1:]
+    if not words:
+        return None
+    name = words[0].replace("-", "_").lower()
+    names = {alias: action for action in ACTIONS for alias in (action.id, *action.aliases)}
+    if name not in names:
+        found = {action.id: action for known, action in names.items() if known.startswith(name)}
+        if len(found) != 1:
+            return None
+        return next(iter(found.values())), words[1:]
+    return names[name], words[1:]
+
+
+def fuzzy(query: str, text: str) -> int | None:
+    """Rate how well a text answers a query, lower is better; None where it does not.
+
+    The query's letters must come in order; letters next to each other and at the beginnings of
+    words are better.
+    """
+    query, text = query.lower().replace(" ", ""), text.lower()
+    if not query:
+        return 0
+    straight = text.replace(" ", "").find(query)
+    if straight >= 0:
+        return straight
+    place, cost = -1, 100
+    for letter in query:
+        found = text.find(letter, place + 1)
+        if found < 0:
+            return None
+        cost += found - place - 1
+        place = found
+    return cost

@@ -1,0 +1,372 @@
+"""The link to the engine: threads that wait for it, and messages to the app.
+
+The client is synchronous and runs in threads of its own, never on Textual's loop: one for the
+stream of updates, one for the log in view, two for whatever is asked besides.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from textual.message import Message
+
+from engine.core.errors import EngineUnreachable, NotFound, TenError
+from engine.core.wire import LogWindow, Snapshot
+from ten_tui.store.view import LinkState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from engine.core.wire import LogMatches, Sample, Update
+    from ten_tui.store.logs import LogQuery, Page
+
+RETRY_LEAST, RETRY_MOST = 0.2, 5.0
+_WAIT_SECONDS = 1.0
+_PAUSED_SECONDS = 0.5
+_WORKERS = 2
+
+
+class Client(Protocol):
+    """What is needed of the engine's client; one object is used by one thread."""
+
+    def stream(self) -> Iterator[Update]:
+        """Yield updates, a Snapshot first."""
+        ...
+
+    def spawn(self, name: str) -> object:
+        """Start it."""
+        ...
+
+    def stop(self, name: str, *, hold_seconds: float = 0.0) -> object:
+        """Stop it."""
+        ...
+
+    def restart(self, name: str) -> object:
+        """Restart it."""
+        ...
+
+    def undo(self, name: str) -> str:
+        """Take the last act on it back."""
+        ...
+
+    def set_weight(self, name: str, weight: int) -> object:
+        """Set its weight."""
+        ...
+
+    def log_window(
+        self,
+        name: str,
+        *,
+        first: int | None = None,
+        count: int = 100,
+        stream: str = "",
+        text: str = "",
+        since_ns: int = 0,
+        wait_end: int | None = None,
+        wait_seconds: float = 0.0,
+    ) -> LogWindow:
+        """Read lines; with `wait_end`, once the ring goes past it."""
+        ...
+
+    def log_search(
+        self,
+        name: str,
+        *,
+        text: str,
+        first: int,
+        is_backward: bool = False,
+        is_regex: bool = False,
+        limit: int = 1,
+    ) -> LogMatches:
+        """Search."""
+        ...
+
+    def metrics(self, name: str, seconds: int) -> list[Sample]:
+        """Read the past."""
+        ...
+
+    def reload(self) -> object:
+        """Read the configuration again."""
+        ...
+
+    def close(self) -> None:
+        """Leave; wakes a thread that waits in this client."""
+        ...
+
+
+class StreamArrived(Message):
+    """Updates wait in the link's queue."""
+
+    def can_replace(self, message: Message) -> bool:
+        """One of these is enough."""
+        return isinstance(message, StreamArrived)
+
+
+class LinkChanged(Message):
+    """The link came or went."""
+
+    def __init__(self, state: LinkState, reason: str = "", retry_at: float = 0.0) -> None:
+        """Say how it is."""
+        super().__init__()
+        self.state = state
+        self.reason = reason
+        self.retry_at = retry_at
+
+
+class LinkMeasured(Message):
+    """How long a question took."""
+
+    def __init__(self, trip_ms: float) -> None:
+        """Keep the time."""
+        super().__init__()
+        self.trip_ms = trip_ms
+
+
+class TailArrived(Message):
+    """The end of a log, as it was asked for."""
+
+    def __init__(self, query: LogQuery, window: LogWindow, *, is_following: bool) -> None:
+        """Keep what was asked with the answer."""
+        super().__init__()
+        self.query = query
+        self.window = window
+        self.is_following = is_following
+
+
+class Done(Message):
+    """Something asked for is answered, or failed."""
+
+    def __init__(self, then: Callable[[object, TenError | None], None], value: object) -> None:
+        """Keep what is to be done with it."""
+        super().__init__()
+        self.then = then
+        self.value = None if isinstance(value, TenError) else value
+        self.error = value if isinstance(value, TenError) else None
+
+
+@dataclass(frozen=True)
+class LogWish:
+    """Which end of which log is in view."""
+
+    query: LogQuery
+    count: int
+    is_following: bool
+
+
+class Link:
+    """The threads."""
+
+    def __init__(self, connect: Callable[[], Client], post: Callable[[Message], object]) -> None:
+        """Take what makes a client, and where messages go."""
+        self._connect = connect
+        self._post = post
+        self._updates: deque[Update] = deque()
+        self._is_posted = False
+        self._lock = threading.Lock()
+        self._wished = threading.Condition()
+        self._wish: LogWish | None = None
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._retry_now = threading.Event()
+        self._streaming: Client | None = None
+        self._feeding: Client | None = None
+        self._window_seen: LogWindow | None = None
+        self.log_interval = 0.125
+        """Seconds between two windows of a log that is flooded; the app sets it by its budget."""
+
+    def start(self) -> None:
+        """Start the threads."""
+        targets = [self._stream, self._feed, *[self._work] * _WORKERS]
+        for target in targets:
+            threading.Thread(target=target, name=f"link{target.__name__}", daemon=True).start()
+
+    def close(self) -> None:
+        """Let the threads go; those that wait are woken."""
+        self._closed.set()
+        self._retry_now.set()
+        with self._wished:
+            self._wished.notify_all()
+        for _ in range(_WORKERS):
+            self._jobs.put(None)
+        for client in (self._streaming, self._feeding):
+            if client is not None:
+                client.close()
+
+    def take_updates(self) -> list[Update]:
+        """Take what arrived since the last time; an older snapshot's updates are left out."""
+        with self._lock:
+            updates = list(self._updates)
+            self._updates.clear()
+            self._is_posted = False
+        newest = max(
+            (place for place, one in enumerate(updates) if isinstance(one, Snapshot)), default=0
+        )
+        return updates[newest:]
+
+    def retry(self) -> None:
+        """Try again at once."""
+        self._retry_now.set()
+
+    def ask(
+        self,
+        job: Callable[[Client], object],
+        then: Callable[[object, TenError | None], None],
+    ) -> None:
+        """Have something asked; `then` gets the answer, or the error, on the app's loop."""
+        self._jobs.put((job, then))
+
+    def watch_log(self, wish: LogWish | None) -> None:
+        """Have the end of a log fetched whenever it moves."""
+        with self._wished:
+            if wish == self._wish:
+                return
+            is_other = (wish and wish.query) != (self._wish and self._wish.query)
+            self._wish = wish
+            self._wished.notify_all()
+            feeding = self._feeding
+        if is_other and feeding is not None:
+            # A long poll for the log no longer in view must not delay the next.
+            feeding.close()
+
+    def fetch_page(self, client: Client, page: Page) -> LogWindow:
+        """Read lines before or after those in view."""
+        query = page.query
+        if not page.is_backward:
+            return self._window(client, query, first=page.first, count=page.count)
+        if query.text:
+            matches = client.log_search(
+                query.name,
+                text=query.text,
+                first=page.first - 1,
+                is_backward=True,
+                limit=page.count,
+            )
+            lines = sorted(matches.lines, key=lambda line: line.number)
+            return LogWindow(name=query.name, oldest=0, end=0, lines=lines)
+        first = max(0, page.first - page.count)
+        return self._window(client, query, first=first, count=page.first - first)
+
+    @staticmethod
+    def _window(client: Client, query: LogQuery, *, first: int | None, count: int) -> LogWindow:
+        return client.log_window(
+            query.name,
+            first=first,
+            count=count,
+            stream=query.stream,
+            text=query.text,
+            since_ns=query.since_ns,
+        )
+
+    # --- threads ---
+
+    def _stream(self) -> None:
+        delay = RETRY_LEAST
+        while not self._closed.is_set():
+            reason = "engine gone"
+            try:
+                self._streaming = self._connect()
+                for update in self._streaming.stream():
+                    if isinstance(update, Snapshot):
+                        delay = RETRY_LEAST
+                        self._post(LinkChanged(LinkState.LIVE))
+                    self._enqueue(update)
+            except (TenError, OSError) as error:
+                reason = _reason(error)
+            if self._closed.is_set():
+                return
+            until = time.monotonic() + delay
+            self._post(LinkChanged(LinkState.LOST, reason, until))
+            self._retry_now.wait(delay)
+            self._retry_now.clear()
+            delay = min(RETRY_MOST, delay * 1.6)
+
+    def _enqueue(self, update: Update) -> None:
+        with self._lock:
+            self._updates.append(update)
+            is_first, self._is_posted = not self._is_posted, True
+        if is_first:
+            self._post(StreamArrived())
+
+    def _feed(self) -> None:
+        wish: LogWish | None = None
+        end: int | None = None
+        while not self._closed.is_set():
+            with self._wished:
+                while self._wish is None and not self._closed.is_set():
+                    self._wished.wait()
+                if wish != self._wish:
+                    end = self._window_seen = None
+                wish = self._wish
+            if wish is None or self._closed.is_set():
+                continue
+            end = self._feed_once(wish, end)
+            with self._wished:
+                if self._wish == wish:
+                    pause = self.log_interval if wish.is_following else _PAUSED_SECONDS
+                    self._wished.wait(pause)
+
+    def _feed_once(self, wish: LogWish, end: int | None) -> int | None:
+        """Fetch one window, waiting for lines past `end`; give the new end."""
+        query = wish.query
+        try:
+            if self._feeding is None:
+                self._feeding = self._connect()
+            begun = time.monotonic()
+            window = self._feeding.log_window(
+                query.name,
+                count=wish.count if wish.is_following else 1,
+                stream=query.stream if wish.is_following else "",
+                text=query.text if wish.is_following else "",
+                since_ns=query.since_ns if wish.is_following else 0,
+                wait_end=end,
+                wait_seconds=_WAIT_SECONDS if end is not None else 0.0,
+            )
+        except NotFound:
+            window = LogWindow(name=query.name, oldest=0, end=0, lines=[])
+            self._post(TailArrived(query, window, is_following=wish.is_following))
+            self._pause(1.0, wish)
+            return None
+        except (TenError, OSError):
+            self._feeding = None
+            if self._wish == wish:
+                self._pause(0.5, wish)
+            return None
+        if end is None:
+            self._post(LinkMeasured((time.monotonic() - begun) * 1e3))
+        if window != self._window_seen:
+            # An unended last line changes without moving the end.
+            self._window_seen = window
+            self._post(TailArrived(query, window, is_following=wish.is_following))
+        return window.end
+
+    def _pause(self, seconds: float, wish: LogWish) -> None:
+        with self._wished:
+            if self._wish == wish and not self._closed.is_set():
+                self._wished.wait(seconds)
+
+    def _work(self) -> None:
+        client: Client | None = None
+        while (asked := self._jobs.get()) is not None:
+            job, then = asked
+            try:
+                client = client or self._connect()
+                self._post(Done(then, job(client)))
+            except TenError as error:
+                if isinstance(error, EngineUnreachable):
+                    client = None
+                self._post(Done(then, error))
+            except OSError as error:
+                client = None
+                self._post(Done(then, EngineUnreachable(str(error))))
+
+
+_Job = tuple["Callable[[Client], object]", "Callable[[object, TenError | None], None]"]
+
+
+def _reason(error: Exception) -> str:
+    return "engine gone" if isinstance(error, EngineUnreachable | OSError) else str(error)

@@ -1,0 +1,171 @@
+"""The main screen: the panes, placed by the arrangement; keys and mouse go to the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from textual.message import Message
+from textual.screen import Screen
+
+from ten_tui.store.arrange import PaneId, arrange
+from ten_tui.widgets.config import ConfigPane
+from ten_tui.widgets.detail import Detail
+from ten_tui.widgets.events import EventsPane
+from ten_tui.widgets.foot import Foot
+from ten_tui.widgets.head import Head
+from ten_tui.widgets.log import LogPane
+from ten_tui.widgets.table import InstanceTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from ten_tui.store.ui import UiState
+    from ten_tui.widgets.palette import Palette
+    from ten_tui.widgets.pane import Pane
+
+_WHEEL = 3
+
+
+class Keys(Protocol):
+    """Whoever takes what the user does."""
+
+    def press(self, key: str, character: str | None) -> None:
+        """Take a key."""
+
+    def paste(self, text: str) -> None:
+        """Take pasted text."""
+
+    def click(self, pane: PaneId, y: int, *, is_double: bool) -> None:
+        """Take a click at a row of a pane."""
+
+    def wheel(self, pane: PaneId, steps: int) -> None:
+        """Take a turn of the wheel over a pane."""
+
+
+class MainScreen(Screen[None]):
+    """Head, panes and foot."""
+
+    DEFAULT_CSS = """
+    MainScreen { background: transparent; overflow: hidden; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+    class Arranged(Message):
+        """The panes were placed for a size."""
+
+    def __init__(
+        self,
+        palette: Palette,
+        ui: UiState,
+        keys: Keys,
+        clock: Callable[[], float],
+        hints: Callable[[], list[tuple[str, str]]],
+    ) -> None:
+        """Make the panes."""
+        super().__init__()
+        self._ui = ui
+        self._keys = keys
+        self.head = Head(palette, ui, clock)
+        self.foot = Foot(palette, ui, clock, hints)
+        self.table = InstanceTable(palette, ui)
+        self.log_pane = LogPane(palette, ui)
+        self.panes: dict[PaneId, Pane] = {
+            PaneId.TABLE: self.table,
+            PaneId.DETAIL: Detail(palette, ui),
+            PaneId.LOG: self.log_pane,
+            PaneId.EVENTS: EventsPane(palette, ui),
+            PaneId.CONFIG: ConfigPane(palette, ui),
+        }
+        self.arrangement = arrange(80, 24)
+
+    def compose(self) -> ComposeResult:
+        """Show everything; the arrangement says where."""
+        yield self.head
+        yield from self.panes.values()
+        yield self.foot
+
+    def on_mount(self) -> None:
+        """Place the panes."""
+        self.rearrange()
+
+    def on_resize(self) -> None:
+        """Place the panes for the new size."""
+        self.rearrange()
+        self.post_message(self.Arranged())
+
+    def rearrange(self) -> None:
+        """Place the panes where the user's choices and the size put them."""
+        ui, size = self._ui, self.app.size
+        if size.width <= 0 or size.height <= 0:
+            return
+        self.arrangement = arrange(
+            size.width, size.height, lower=ui.lower, zoomed=ui.zoomed, share=ui.share
+        )
+        if ui.focus not in self.arrangement.panes:
+            ui.focus = next(iter(self.arrangement.panes))
+        self.head.place(self.arrangement.head)
+        self.foot.place(self.arrangement.foot)
+        for name, pane in self.panes.items():
+            box = self.arrangement.panes.get(name)
+            pane.is_active = name is ui.focus
+            pane.is_side = box is not None and box.x > 0
+            pane.place(box)
+        self.repaint()
+
+    def repaint(self, panes: Iterable[PaneId] | None = None) -> None:
+        """Draw panes again, head and foot with them; only rows that changed reach the terminal."""
+        self.head.repaint()
+        self.foot.repaint()
+        for name in self.arrangement.panes if panes is None else panes:
+            if name in self.arrangement.panes:
+                self.panes[name].is_active = name is self._ui.focus
+                self.panes[name].repaint()
+
+    def take_palette(self, palette: Palette) -> None:
+        """Draw in other colours."""
+        for pane in (self.head, self.foot, *self.panes.values()):
+            pane.palette = palette
+        self.repaint()
+
+    def body_height(self, pane: PaneId) -> int:
+        """Give the rows a pane has for its lines."""
+        box = self.arrangement.panes.get(pane)
+        return max(1, box.height - 1) if box is not None else 1
+
+    def on_key(self, event: events.Key) -> None:
+        """Pass the key on."""
+        event.stop()
+        event.prevent_default()
+        self._keys.press(event.key, event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Pass pasted text on."""
+        event.stop()
+        self._keys.paste(event.text)
+
+    def on_click(self, event: events.Click) -> None:
+        """Pass the click on."""
+        event.stop()
+        pane = self._pane_of(event)
+        if pane is not None:
+            self._keys.click(pane, event.y, is_double=event.chain > 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Pass the wheel on."""
+        self._wheel(event, _WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Pass the wheel on."""
+        self._wheel(event, -_WHEEL)
+
+    def _wheel(self, event: events.MouseEvent, steps: int) -> None:
+        event.stop()
+        pane = self._pane_of(event)
+        if pane is not None:
+            self._keys.wheel(pane, steps)
+
+    def _pane_of(self, event: events.MouseEvent) -> PaneId | None:
+        return next((name for name, pane in self.panes.items() if pane is event.widget), None)

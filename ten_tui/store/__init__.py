@@ -1,0 +1,1 @@
+"""View state: pure functions of updates and keys, without a terminal."""

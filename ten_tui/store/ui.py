@@ -1,0 +1,115 @@
+"""All that the user set, beside what the engine told: one value that the panes draw from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ten_tui.store.arrange import PaneId
+from ten_tui.store.logs import Logs
+from ten_tui.store.prompt import Prompt
+from ten_tui.store.table import Table
+from ten_tui.store.view import View
+from ten_tui.theme import Ink
+
+
+class Mode(Enum):
+    """What the foot line's prompt is for; the value stands before the text."""
+
+    NONE = ""
+    FILTER = "filter /"
+    SEARCH = "search /"
+    LOG_FILTER = "show only &"
+    COMMAND = ":"
+    WEIGHT = "weight "
+    SAVE = "save to "
+
+
+@dataclass
+class Message:
+    """What the foot line says for a while.
+
+    Attributes:
+        command: The `ten` command line that does the same as the act just done.
+        until: When it goes, monotonic seconds.
+    """
+
+    text: str = ""
+    ink: Ink = Ink.TEXT
+    command: str = ""
+    until: float = 0.0
+
+
+@dataclass
+class UndoOffer:
+    """What `u` would take back.
+
+    Attributes:
+        until: When the offer ends, monotonic seconds.
+    """
+
+    names: tuple[str, ...]
+    text: str
+    until: float
+
+
+@dataclass
+class Scroll:
+    """Place in a pane of lines: the first row in view and the row under the cursor.
+
+    Attributes:
+        is_following: The view stays at the end.
+    """
+
+    top: int = 0
+    cursor: int = 0
+    column: int = 0
+    is_following: bool = True
+
+    def move(self, steps: int, total: int, height: int) -> None:
+        """Move the cursor; at the last row the view follows again."""
+        if self.is_following:
+            self.cursor = total - 1
+        self.cursor = max(0, min(total - 1, self.cursor + steps))
+        self.is_following = self.cursor >= total - 1
+        self.clamp(total, height)
+
+    def clamp(self, total: int, height: int) -> None:
+        """Bring the cursor into the rows, and the view to the cursor."""
+        if self.is_following:
+            self.cursor = max(0, total - 1)
+        self.cursor = max(0, min(max(0, total - 1), self.cursor))
+        if self.cursor < self.top:
+            self.top = self.cursor
+        elif self.cursor >= self.top + height:
+            self.top = self.cursor - height + 1
+        self.top = max(0, min(self.top, max(0, total - height)))
+
+
+@dataclass
+class UiState:
+    """The console's own state.
+
+    Attributes:
+        focus: The pane that has the keys.
+        lower: The pane in the lower place.
+        zoomed: The pane that has the whole terminal, if any.
+        share: How much more than its half the upper part has.
+        is_diff: The config pane shows the diff.
+    """
+
+    view: View = field(default_factory=View)
+    table: Table = field(default_factory=Table)
+    logs: Logs = field(default_factory=Logs)
+    events: Scroll = field(default_factory=Scroll)
+    config: Scroll = field(default_factory=lambda: Scroll(is_following=False))
+    focus: PaneId = PaneId.TABLE
+    lower: PaneId = PaneId.LOG
+    zoomed: PaneId | None = None
+    share: float = 0.0
+    is_diff: bool = False
+    mode: Mode = Mode.NONE
+    prompt: Prompt = field(default_factory=Prompt)
+    message: Message = field(default_factory=Message)
+    undo: UndoOffer | None = None
+    has_mouse: bool = True

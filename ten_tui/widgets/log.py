@@ -1,0 +1,186 @@
+"""The log pane: a window of lines pulled from the engine, drawn row by row."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ten_tui import format as fmt
+from ten_tui.store.arrange import PaneId
+from ten_tui.store.levels import find_level
+from ten_tui.store.logs import SINCE_PRESETS, rows_in_view
+from ten_tui.theme import Ground, Ink
+from ten_tui.widgets.line import Line, clean, cut
+from ten_tui.widgets.pane import BAR, Pane
+
+if TYPE_CHECKING:
+    from ten_tui.store.logs import LogRow
+    from ten_tui.store.ui import UiState
+    from ten_tui.widgets.palette import Palette
+
+_STAMP = 13
+_GUTTER = 2
+
+
+@lru_cache(maxsize=2048)
+def _stamp(time_ns: int) -> str:
+    return fmt.clock_millis(time_ns)
+
+
+class LogPane(Pane):
+    """The lower pane."""
+
+    def __init__(self, palette: Palette, ui: UiState) -> None:
+        """Take what it shows."""
+        super().__init__(palette, id="log")
+        self._ui = ui
+        self.shown: list[LogRow] = []
+
+    @property
+    def text_width(self) -> int:
+        """Columns left for the text of a line."""
+        stamp = _STAMP if self._ui.logs.has_times else 0
+        return max(1, self.size.width - _GUTTER - stamp)
+
+    @property
+    def body_height(self) -> int:
+        """Rows left for lines."""
+        return max(0, self.size.height - 1)
+
+    def rows(self, width: int, height: int) -> list[Line]:
+        """Draw the head and the rows in view."""
+        logs = self._ui.logs
+        self.shown = rows_in_view(logs, height - 1, self.text_width)
+        logs.see(self.shown)
+        lines = [self._head(width)]
+        if self.shown:
+            lines.extend(self._row(row, width) for row in self.shown)
+        else:
+            lines.extend(self._empty(width))
+        return lines
+
+    def _head(self, width: int) -> Line:
+        logs, style = self._ui.logs, self.palette.style
+        ground = Ground.RAISED
+        ink = Ink.ACCENT if self.is_active else Ink.DIM
+        blank = style(Ink.TEXT, ground)
+        line = Line().put(BAR if self.is_active else " ", style(Ink.ACCENT, ground))
+        title = f"log {logs.query.name}".rstrip()
+        line.put(cut(title, max(10, width // 3)), style(ink, ground, is_bold=self.is_active))
+        for text, note in self._notes():
+            if line.width + len(text) + 2 > width - 10:
+                break
+            line.put(f"  {text}", style(note, ground))
+        size = f"{fmt.count(logs.end - logs.oldest)} lines {fmt.size(logs.size_bytes)}"
+        if logs.is_known and line.width + len(size) + 3 < width:
+            line.right(size, style(Ink.FAINT, ground), width - 1, blank)
+        return line.fill(width, blank)
+
+    def _notes(self) -> list[tuple[str, Ink]]:
+        logs = self._ui.logs
+        notes: list[tuple[str, Ink]] = []
+        if logs.is_following:
+            notes.append(("following", Ink.OK))
+        else:
+            notes.append(("paused", Ink.WARN))
+            if logs.unseen:
+                notes.append((f"▼ {fmt.count(logs.unseen)} new", Ink.ACCENT))
+        if logs.search:
+            notes.append((f"/{logs.search}", Ink.INFO))
+        if logs.query.text:
+            notes.append((f"&{logs.query.text}", Ink.INFO))
+        if logs.query.stream:
+            notes.append((f"{logs.query.stream} only", Ink.INFO))
+        if logs.since:
+            notes.append((f"since {SINCE_PRESETS[logs.since][0]}", Ink.INFO))
+        if logs.is_wrapped:
+            notes.append(("wrap", Ink.FAINT))
+        return notes
+
+    def _row(self, row: LogRow, width: int) -> Line:
+        logs, style = self._ui.logs, self.palette.style
+        line = row.line
+        if line is None:
+            text = f"⋯ {fmt.plural(row.missing, 'line')} evicted from the ring ⋯"
+            return Line().to(_GUTTER, style(Ink.TEXT)).put(text, style(Ink.FAINT))
+        first, last = logs.stretch()
+        is_marked = logs.mark >= 0 and first <= line.number <= last
+        is_here = not logs.is_following and self.is_active and line.number == logs.cursor
+        ground = Ground.SELECT if is_here else Ground.QUIET if is_marked else Ground.BASE
+        level = find_level(line.text)
+        is_stderr = line.stream == "stderr"
+        side = Ink.BAD if level and level.ink is Ink.BAD else Ink.WARN if is_stderr else Ink.TEXT
+        drawn = Line()
+        gutter = "▎" if is_stderr or (level and level.ink is Ink.BAD) else " "
+        drawn.put(gutter if not row.offset else " ", style(side, ground))
+        if logs.has_times:
+            stamp = _stamp(line.time_ns) if not row.offset else ""
+            drawn.put(f"{stamp:<{_STAMP}}", style(Ink.FAINT, ground))
+        drawn.put(" ", style(Ink.TEXT, ground))
+        self._text(drawn, row, ground)
+        return drawn.fill(width, style(Ink.TEXT, ground))
+
+    def _text(self, drawn: Line, row: LogRow, ground: Ground) -> None:
+        """Draw the piece of the text in view, its level coloured and matches lit."""
+        logs, line = self._ui.logs, row.line
+        if line is None:
+            return
+        room = self.text_width
+        start = row.offset if logs.is_wrapped else logs.column
+        shown = line.text[start : start + room]
+        text = clean(shown)
+        if len(text) != len(shown):
+            # Something was taken out; places found in the raw text no longer hold.
+            drawn.put(cut(text, room), self.palette.style(Ink.TEXT, ground))
+            return
+        for piece, ink, is_match in self._pieces(line.text, start, start + len(shown)):
+            drawn.put(piece, self.palette.style(ink, Ground.MATCH if is_match else ground))
+        if line.cut_bytes and start + room >= len(line.text):
+            note = f" … {fmt.size(line.cut_bytes)} more"
+            drawn.put(note, self.palette.style(Ink.FAINT, ground))
+
+    def _pieces(self, text: str, start: int, end: int) -> list[tuple[str, Ink, bool]]:
+        """Split the text in view at its level's word and at the matches."""
+        level = find_level(text)
+        cuts = {start, end}
+        if level is not None:
+            cuts |= {level.start, level.end}
+        matches = self._matches(text, start, end)
+        for at, stop in matches:
+            cuts |= {at, stop}
+        places = sorted(place for place in cuts if start <= place <= end)
+        pieces = []
+        for left, right in pairwise(places):
+            is_level = level is not None and level.start <= left < level.end
+            ink = level.ink if level is not None and is_level else Ink.TEXT
+            lit = any(at <= left < stop for at, stop in matches)
+            pieces.append((text[left:right], ink, lit))
+        return pieces
+
+    def _matches(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for needle in (self._ui.logs.search, self._ui.logs.query.text):
+            at = text.find(needle, max(0, start - len(needle)), end) if needle else -1
+            while at >= 0 and len(found) < 50:
+                found.append((max(start, at), min(end, at + len(needle))))
+                at = text.find(needle, at + len(needle), end)
+        return found
+
+    def _empty(self, width: int) -> list[Line]:
+        logs, style = self._ui.logs, self.palette.style
+        if not logs.query.name:
+            text = "an instance under the cursor has its log here"
+        elif not logs.is_known:
+            text = "reading"
+        elif logs.query.is_filtered:
+            text = "nothing matches: Esc clears the filter"
+        else:
+            text = "no output yet"
+        line = Line().to(_GUTTER, style(Ink.TEXT))
+        return [Line(), line.put(cut(text, width - _GUTTER), style(Ink.DIM))]
+
+    @property
+    def pane_id(self) -> PaneId:
+        """Which pane this is."""
+        return PaneId.LOG
