@@ -24,6 +24,9 @@ class SpecError(TenError):
         key: Dotted key the error is about, or "".
         line: 1-based line, or 0 where unknown.
         column: 1-based column, or 0 where unknown.
+        excerpt: The offending line, or "".
+        width: How many characters of it are meant, from the column on.
+        verb: What failed: to "parse" or to "read" the file.
     """
 
     def __init__(
@@ -34,6 +37,9 @@ class SpecError(TenError):
         key: str = "",
         line: int = 0,
         column: int = 0,
+        excerpt: str = "",
+        width: int = 1,
+        verb: str = "parse",
         hint: str = "",
     ) -> None:
         """Keep the place of the error apart from its text."""
@@ -42,6 +48,9 @@ class SpecError(TenError):
         self.key = key
         self.line = line
         self.column = column
+        self.excerpt = excerpt
+        self.width = width
+        self.verb = verb
 
 
 class NotFound(TenError):  # noqa: N818 - named by situation, as in trio and anyio

@@ -1,0 +1,223 @@
+"""From the text of a `tenement.toml` to a checked configuration, or to an error in its place.
+
+No file is read here: that is `engine.daemon.config_file`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from engine.core.config_service import read_service, resolve
+from engine.core.config_table import U16, U32, Source, Table
+from engine.core.names import RESERVED_SERVICES, is_label
+from engine.core.spec import Config, ConsoleSpec, RoutingSpec, ServiceSpec, Settings, TlsSpec
+from engine.core.toml_text import dotted, load_toml
+
+if TYPE_CHECKING:
+    from engine.core.errors import SpecError
+
+CONFIG_NAME = "tenement.toml"
+
+DEFAULT_DATA_DIR = "./tenement-data"
+
+_WINDOW = 100
+"""So much of a long line is shown around the error."""
+
+
+def parse_config(text: str, *, path: str, is_strict: bool = False, data_dir: str = "") -> Config:
+    """Read a configuration.
+
+    Args:
+        text: The file's content.
+        path: Absolute path of the file: relative paths in it are resolved against its folder.
+        is_strict: Refuse unknown keys instead of warning.
+        data_dir: Absolute path that is used instead of the file's `data_dir`.
+
+    Raises:
+        SpecError: The text is refused; with path, key, line and column.
+    """
+    # One BOM is passed over, as the peer does; tomllib would refuse it.
+    plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    source = Source(plain, path, is_strict=is_strict)
+    root = Table(source, load_toml(plain, path))
+    folder = posixpath.dirname(path) or "/"
+    settings = _read_settings(root.table("settings"), folder, data_dir)
+    declared = root.table("instances")
+    services = _read_services(root.table("service"), declared, folder)
+    instances = _read_instances(declared, services)
+    routing = _read_routing(root.table("routing"), services)
+    console = _read_console(root.table("console"))
+    root.finish()
+    return Config(
+        path=path,
+        source=text,
+        settings=settings,
+        services=services,
+        routing=routing,
+        console=console,
+        instances=instances,
+        warnings=tuple(source.warnings),
+    )
+
+
+def describe_error(error: SpecError) -> str:
+    """Put a refused file into words, in the form the peer prints after `Error: `.
+
+    The offending line is shown with its place marked; control characters in it are replaced, so
+    that a file cannot write to a terminal.
+    """
+    head = f"Failed to {error.verb} config file: {_printable(error.path)}\n\nCaused by:\n"
+    lines = []
+    if error.line:
+        lines.append(f"TOML parse error at line {error.line}, column {error.column}")
+    if error.line and error.excerpt:
+        margin = " " * len(str(error.line))
+        shown, column = _window(error.excerpt, error.column)
+        marks = "^" * max(1, min(error.width, len(shown) - column + 1))
+        lines += [
+            f"{margin} |",
+            f"{error.line} | {shown}",
+            f"{margin} | {' ' * (column - 1)}{marks}",
+        ]
+    lines += _printable(str(error)).split("\n")
+    if error.key:
+        lines.append(f"in {_printable(error.key)}")
+    if error.hint:
+        lines.append(_printable(error.hint))
+    return head + "\n".join(f"    {line}" for line in lines)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def _window(line: str, column: int) -> tuple[str, int]:
+    """Cut a long line around a column; give the column's place in what is left."""
+    line = _printable(line.replace("\t", " "))
+    first = max(0, column - 1 - _WINDOW // 2) if len(line) > _WINDOW else 0
+    return line[first : first + _WINDOW], column - first
+
+
+def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
+    named = table.text("data_dir", DEFAULT_DATA_DIR)
+    if named.startswith("~"):
+        message = f"data_dir {named!r} starts with '~'. Tilde is not expanded"
+        table.fail("data_dir", message, hint="write the absolute path")
+    if not named:
+        table.fail("data_dir", "data_dir is empty")
+    data_dir = data_dir or resolve(folder, named)
+    interval = table.count("health_check_interval", 10)
+    if interval == 0:
+        table.warn("health_check_interval", "health_check_interval = 0 would never rest; 1 is used")
+    default = Settings(data_dir=data_dir)
+    settings = Settings(
+        data_dir=data_dir,
+        health_check_interval_seconds=float(max(1, interval)),
+        max_restarts=table.count("max_restarts", 3, U32),
+        restart_window_seconds=table.count("restart_window", 300),
+        backoff_base_ms=table.count("backoff_base_ms", 1000),
+        backoff_max_ms=table.count("backoff_max_ms", 60000),
+        pass_env=_read_names(table, "pass_env", default.pass_env),
+        public_metrics=table.flag("public_metrics", default=False),
+        admin_group=table.line("admin_group"),
+        tls=_read_tls(table.table("tls"), folder, data_dir),
+    )
+    table.finish()
+    return settings
+
+
+def _read_names(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    names = table.texts(key)
+    if names is None:
+        return default
+    for index, name in enumerate(names):
+        if not name or "=" in name:
+            message = f"{name!r} cannot be the name of a variable"
+            table.source.fail(message, (*table.path, key, index))
+    return names
+
+
+def _read_tls(table: Table, folder: str, data_dir: str) -> TlsSpec:
+    tls = TlsSpec(
+        enabled=table.flag("enabled", default=False),
+        acme_email=table.line("acme_email"),
+        domain=table.line("domain"),
+        cache_dir=resolve(
+            folder, table.text("cache_dir", "{data_dir}/acme").replace("{data_dir}", data_dir)
+        ),
+        staging=table.flag("staging", default=False),
+        https_port=table.count("https_port", 443, U16),
+        http_port=table.count("http_port", 80, U16),
+        dns_provider=table.line("dns_provider"),
+    )
+    if tls.enabled:
+        message = "settings.tls is not served here: put a TLS proxy in front of the door"
+        table.warn("enabled", message)
+    table.finish()
+    return tls
+
+
+def _read_services(table: Table, declared: Table, folder: str) -> dict[str, ServiceSpec]:
+    services = {}
+    for name in table.names():
+        path = (*table.path, name)
+        if not is_label(name):
+            message = f"invalid service name {name!r}"
+            hint = "1 to 63 letters, digits, - and _, with a letter or digit at both ends"
+            table.source.fail(message, path, is_value=False, hint=hint)
+        if name in RESERVED_SERVICES:
+            message = f"{name!r} cannot name a service: its folder belongs to the engine"
+            table.source.fail(message, path, is_value=False)
+        ids = declared.texts(name) if name in declared else None
+        services[name] = read_service(table.table(name), name, folder, declared=len(set(ids or ())))
+    return services
+
+
+def _read_instances(table: Table, services: dict[str, ServiceSpec]) -> tuple[tuple[str, str], ...]:
+    instances: dict[tuple[str, str], None] = {}
+    for service in table.names():
+        path = (*table.path, service)
+        if service not in services:
+            message = (
+                f"Instance references undefined service {service!r}. "
+                f"Define it in [service.{service}] first."
+            )
+            table.source.fail(message, path, is_value=False)
+        for index, ident in enumerate(table.texts(service) or ()):
+            if not is_label(ident):
+                message = f"invalid id {ident!r}"
+                hint = "1 to 63 letters, digits, - and _, with a letter or digit at both ends"
+                table.source.fail(message, (*path, index), hint=hint)
+            if (service, ident) in instances:
+                message = f"{dotted(path)} names {ident} twice"
+                table.source.warn(message, (*path, index), is_value=True)
+            instances[service, ident] = None
+    return tuple(instances)
+
+
+def _read_routing(table: Table, services: dict[str, ServiceSpec]) -> RoutingSpec:
+    routing = RoutingSpec(
+        default=table.line("default"),
+        subdomain=table.text_table("subdomain"),
+        path=table.text_table("path"),
+    )
+    named: list[tuple[tuple[str, ...], str]] = [(("default",), routing.default)]
+    named += [(("subdomain", key), service) for key, service in routing.subdomain.items()]
+    named += [(("path", key), service) for key, service in routing.path.items()]
+    for where, service in named:
+        if service and service not in services:
+            path = (*table.path, *where)
+            table.source.warn(f"{dotted(path)} names no service: {service!r}", path)
+    table.finish()
+    return routing
+
+
+def _read_console(table: Table) -> ConsoleSpec:
+    console = ConsoleSpec(
+        banner=table.line("banner"),
+        colour=table.line("colour"),
+        protect=table.flag("protect", default=False),
+    )
+    table.finish()
+    return console

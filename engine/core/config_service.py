@@ -1,0 +1,182 @@
+"""One `[service.NAME]` table."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import shlex
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.core.config_table import U32
+from engine.core.spec import Isolation, Restart, ServiceSpec, Wake
+
+if TYPE_CHECKING:
+    from engine.core.config_table import Table
+
+OUT_OF_SCOPE_ISOLATION = ("firecracker", "qemu", "quark", "litebox")
+
+_T = TypeVar("_T", bound=StrEnum)
+
+_DAY_SECONDS = 86_400.0
+
+_REFUSED = {
+    "image": "container images are not supported",
+    "kernel": "virtual machines are not supported",
+    "vsock_port": "virtual machines are not supported",
+}
+"""Keys that change what would run: passing over them would run something else."""
+
+_PASSED_OVER = ("rootfs", "memory_mb", "vcpus", "mounts")
+"""Keys of virtual machines and images."""
+
+
+def read_service(table: Table, name: str, folder: str, *, declared: int) -> ServiceSpec:
+    """Read a service.
+
+    Args:
+        table: Its table.
+        name: Its name, checked.
+        folder: Of the file.
+        declared: How many ids `[instances]` gives it.
+
+    Raises:
+        SpecError: It is refused.
+    """
+    _refuse_out_of_scope(table)
+    command = table.required("command")
+    args = table.texts("args")
+    _check_command(table, command, args)
+    default = ServiceSpec(name=name, command=command)
+    spec = ServiceSpec(
+        name=name,
+        command=command,
+        args=args,
+        isolation=_read_isolation(table),
+        socket=resolve(folder, table.line("socket", default.socket)),
+        health=_read_health(table),
+        env=_read_env(table),
+        workdir=resolve(folder, table.line("workdir", ".")),
+        restart=_read_restart(table),
+        idle_timeout_seconds=table.count("idle_timeout", 0),
+        startup_timeout_seconds=table.count("startup_timeout", 10),
+        request_timeout_seconds=table.count("request_timeout", 30),
+        stop_grace_seconds=table.seconds("stop_grace", default.stop_grace_seconds, _DAY_SECONDS),
+        drain_seconds=table.seconds("drain", default.drain_seconds, _DAY_SECONDS),
+        memory_limit_mb=table.count("memory_limit_mb", 0, U32),
+        cpu_shares=table.count("cpu_shares", 0, U32),
+        storage_quota_mb=table.count("storage_quota_mb", 0, U32),
+        storage_persist=table.flag("storage_persist", default=True),
+        max_instances=_read_max_instances(table, default.max_instances, declared),
+        wake=_read_wake(table),
+        log_limit_bytes=_read_log_limit(table, default.log_limit_bytes),
+    )
+    _pass_over(table)
+    table.finish()
+    return spec
+
+
+def _refuse_out_of_scope(table: Table) -> None:
+    for key, reason in _REFUSED.items():
+        if key in table:
+            table.fail(key, f"{key} is out of scope: {reason}")
+
+
+def _pass_over(table: Table) -> None:
+    """Warn about keys whose only users were refused before."""
+    for key in _PASSED_OVER:
+        if key in table:
+            table.ignore(key)
+            table.warn(key, f"{key} has no effect: it is for virtual machines and images")
+
+
+def _check_command(table: Table, command: str, args: tuple[str, ...] | None) -> None:
+    if args is not None:
+        if not command:
+            table.fail("command", "command is empty")
+        return
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        hint = "close the quote, or give the program as command and the rest as args"
+        table.fail("command", f"command cannot be split: {str(error).lower()}", hint=hint)
+    if not words or not words[0]:
+        table.fail("command", "command is empty")
+
+
+def _read_isolation(table: Table) -> Isolation:
+    text = table.text("isolation", Isolation.NAMESPACE)
+    if text in OUT_OF_SCOPE_ISOLATION:
+        message = f"isolation = {text!r} is out of scope: virtual machines are not supported"
+        table.fail("isolation", message, hint=_one_of(Isolation))
+    return _choice(table, "isolation", text, Isolation)
+
+
+def _choice(table: Table, key: str, text: str, kind: type[_T]) -> _T:
+    try:
+        return kind(text)
+    except ValueError:
+        names = ", ".join(f"`{each}`" for each in kind)
+        table.fail(key, f"unknown variant `{text}`, expected one of {names}")
+
+
+def _one_of(kind: type[StrEnum]) -> str:
+    return "use " + " or ".join(f'"{each}"' for each in kind)
+
+
+def _read_wake(table: Table) -> Wake:
+    return _choice(table, "wake", table.text("wake", Wake.ANY), Wake)
+
+
+def _read_restart(table: Table) -> Restart:
+    """Read the policy; the peer takes any text, so a text that says nothing is no error."""
+    text = table.text("restart", Restart.ON_FAILURE)
+    try:
+        return Restart(text)
+    except ValueError:
+        near = difflib.get_close_matches(text.lower(), list(Restart), n=1)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        table.warn("restart", f"unknown restart policy {text!r}: on-failure is used{advice}")
+        return Restart.ON_FAILURE
+
+
+def _read_health(table: Table) -> str | None:
+    path = table.line("health", "/")
+    if "health" not in table:
+        return None
+    if not path.startswith("/"):
+        table.fail("health", f"health {path!r} must start with '/'")
+    if " " in path:
+        table.fail("health", f"health {path!r} must not hold spaces")
+    return path
+
+
+def _read_env(table: Table) -> dict[str, str]:
+    env = table.text_table("env")
+    for name in env:
+        if not name or "=" in name or not name.isprintable():
+            path = (*table.path, "env", name)
+            message = f"{name!r} cannot be the name of a variable"
+            table.source.fail(message, path, is_value=False)
+    return env
+
+
+def _read_max_instances(table: Table, default: int, declared: int) -> int:
+    """Read the bound; without one, what is declared is never too much."""
+    bound = table.count("max_instances", default, U32, minimum=1)
+    if "max_instances" not in table:
+        return max(default, declared)
+    if declared > bound:
+        message = f"{declared} instances are declared, max_instances = {bound}"
+        table.fail("max_instances", message)
+    return bound
+
+
+def _read_log_limit(table: Table, default: int) -> int:
+    mb = table.count("log_limit_mb", default // 2**20, U32, minimum=1)
+    return mb * 2**20
+
+
+def resolve(folder: str, path: str) -> str:
+    """Make a path absolute: relative ones are under the folder of the file."""
+    return posixpath.normpath(posixpath.join(folder, path))
