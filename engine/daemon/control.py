@@ -44,7 +44,10 @@ class Subscription(Protocol):
 class Control(Protocol):
     """The engine, as its API sees it."""
 
-    config: Config
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        ...
 
     def engine_view(self) -> EngineView:
         """Describe the engine itself."""
