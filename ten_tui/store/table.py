@@ -277,13 +277,6 @@ def _word_test(word: str) -> Callable[[InstanceView], bool]:
     return lambda one: word in one.name.lower() or one.state.value.startswith(word)
 
 
-def longest_name(view: View, rows: Iterable[Row]) -> int:
-    """Measure the widest name among the rows, with its indent."""
-    widest = 0
-    for row in rows:
-        if isinstance(row, InstanceRow):
-            one = view.instances.get(row.name)
-            widest = max(widest, len(one.name) + 2 if one else 0)
-        else:
-            widest = max(widest, len(row.service) + 2)
-    return widest
+def longest_name(instances: Iterable[InstanceView]) -> int:
+    """Measure the widest name of all, with its indent: a filter must not move the columns."""
+    return max((len(one.name) + 2 for one in instances), default=0)

@@ -55,7 +55,7 @@ class InstanceTable(Pane):
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the head with the columns' titles, then the rows in view."""
         table, view = self._ui.table, self._ui.view
-        columns = columns_for(width - _EDGE - 1, longest_name(view, table.rows))
+        columns = columns_for(width - _EDGE - 1, longest_name(view.instances.values()))
         lines = [self._titles(columns, width)]
         body = height - 1
         table.scroll(body)
@@ -101,7 +101,7 @@ class InstanceTable(Pane):
         if not table.filter:
             return cut(f"instances {total}", width)
         shown = sum(isinstance(row, InstanceRow) for row in table.rows)
-        return cut(f"/{table.filter} {shown} of {total}", width)
+        return cut(f"{shown}/{total} /{table.filter}", width)
 
     def _row(self, row: Row, columns: tuple[Column, ...], width: int) -> Line:
         is_here = row.key == self._ui.table.cursor

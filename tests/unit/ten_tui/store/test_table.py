@@ -188,7 +188,8 @@ def test_every_cell_fits_its_column() -> None:
 
 def test_longest_name_counts_the_indent() -> None:
     seen = view()
-    assert longest_name(seen, table().rows) == len("report:monthly") + 2
+    assert longest_name(seen.instances.values()) == len("report:monthly") + 2
+    assert longest_name([]) == 0
 
 
 def test_a_spark_moves_a_bin_at_a_time() -> None:
