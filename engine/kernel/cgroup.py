@@ -14,10 +14,8 @@ import time
 from pathlib import Path
 
 from engine.kernel.mounts import read_mounts
-from engine.kernel.syscalls import KernelError
 
 _LIMIT_CONTROLLERS = ("cpu", "memory")
-_REMOVE_SECONDS = 1.0
 _CPU_WEIGHT_MIN, _CPU_WEIGHT_MAX = 1, 10_000
 
 
@@ -41,20 +39,16 @@ class CgroupTree:
         that holds processes itself (EBUSY) cannot give controllers to its children.
 
         Raises:
-            KernelError: It cannot be made.
+            OSError: It cannot be made.
         """
         folder = self.path
         for part in name.split("/"):
             if part in ("", ".", ".."):
-                raise KernelError(errno.EINVAL, "mkdir", f"{self.path}/{name}")
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), f"{self.path}/{name}")
             self._enable(folder)
             folder = f"{folder}/{part}"
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(folder, 0o755)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise KernelError(error.errno or errno.EIO, "mkdir", folder) from error
         return Cgroup(folder)
 
     def _enable(self, folder: str) -> None:
@@ -78,17 +72,17 @@ class Cgroup:
         Source: Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill". Linux 5.14.
 
         Raises:
-            KernelError: ENOENT once it is gone.
+            OSError: FileNotFoundError once it is gone.
         """
-        self._set("cgroup.kill", "1")
+        _write(f"{self.path}/cgroup.kill", "1")
 
-    def freeze(self, is_frozen: bool) -> None:  # noqa: FBT001 - it is the value written
+    def freeze(self, is_frozen: bool) -> None:
         """Stop every process in it, or let them go on.
 
         Raises:
-            KernelError: ENOENT once it is gone.
+            OSError: FileNotFoundError once it is gone.
         """
-        self._set("cgroup.freeze", "1" if is_frozen else "0")
+        _write(f"{self.path}/cgroup.freeze", "1" if is_frozen else "0")
 
     def is_frozen(self) -> bool:
         """Tell whether all processes have stopped."""
@@ -100,10 +94,7 @@ class Cgroup:
 
     def pids(self) -> list[int]:
         """List the processes in it, not those below it."""
-        try:
-            return [int(pid) for pid in self._get("cgroup.procs").split()]
-        except KernelError:
-            return []
+        return [int(pid) for pid in _read(f"{self.path}/cgroup.procs").split()]
 
     def cpu_usage_usec(self) -> int:
         """CPU time used by all processes ever in it, in microseconds; 0 once it is gone.
@@ -144,7 +135,7 @@ class Cgroup:
                 found[resource] = float(text.split("avg10=", 1)[1].split(" ", 1)[0])
         return found
 
-    def set_limits(self, *, memory_bytes: int = 0, cpu_weight: int = 0) -> tuple[str, ...]:
+    def set_limits(self, *, memory_bytes: int = 0, cpu_weight: int = 0) -> list[str]:
         """Set limits; 0 takes a limit off.
 
         Returns: those asked for that this tree cannot keep: "memory", "cpu".
@@ -155,21 +146,26 @@ class Cgroup:
         weight = min(max(cpu_weight, _CPU_WEIGHT_MIN), _CPU_WEIGHT_MAX) if cpu_weight else 100
         if not self._try("cpu.weight", str(weight)):
             missing += ["cpu"] if cpu_weight else []
-        return tuple(missing)
+        return missing
 
-    def remove(self) -> bool:
-        """Remove it and what is below it, once its processes are gone; tell whether it is gone.
+    def remove(self, wait_seconds: float = 0.02) -> None:
+        """Remove it and what is below it; killed processes may need a moment to leave it.
 
-        Killed processes need a moment to leave; waits at most a second for them.
+        Raises:
+            OSError: EBUSY: there are processes in it still. It may already be gone.
         """
         self.close()
-        deadline = time.monotonic() + _REMOVE_SECONDS
+        deadline = time.monotonic() + wait_seconds
         for folder, _, _ in os.walk(self.path, topdown=False):
-            while not _rmdir(folder):
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(0.002)
-        return True
+            while True:
+                try:
+                    os.rmdir(folder)
+                except FileNotFoundError:
+                    break
+                except OSError:
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(0.001)
 
     def close(self) -> None:
         """Give back the descriptors kept open."""
@@ -179,10 +175,7 @@ class Cgroup:
                 os.close(fd)
 
     def _events(self) -> dict[str, str]:
-        try:
-            words = self._get("cgroup.events").split()
-        except KernelError:
-            return {}
+        words = _read(f"{self.path}/cgroup.events").split()
         return dict(zip(words[::2], words[1::2], strict=False))
 
     def _peek(self, name: str) -> str:
@@ -198,18 +191,6 @@ class Cgroup:
             return os.pread(self._fds[name], 65536, 0).decode()
         except OSError:
             return ""  # ENODEV: removed
-
-    def _get(self, name: str) -> str:
-        try:
-            return Path(f"{self.path}/{name}").read_text()
-        except OSError as error:
-            raise KernelError(error.errno or errno.EIO, "read", f"{self.path}/{name}") from error
-
-    def _set(self, name: str, text: str) -> None:
-        try:
-            _write(f"{self.path}/{name}", text)
-        except OSError as error:
-            raise KernelError(error.errno or errno.EIO, "write", f"{self.path}/{name}") from error
 
     def _try(self, name: str, text: str) -> bool:
         try:
@@ -260,16 +241,6 @@ def _is_delegated(path: str) -> bool:
 def _is_writable(path: str) -> bool:
     # Processes are moved from our own cgroup: its cgroup.procs counts as well as the folder.
     return os.access(path, os.W_OK) and os.access(f"{path}/cgroup.procs", os.W_OK)
-
-
-def _rmdir(path: str) -> bool:
-    try:
-        os.rmdir(path)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _read(path: str) -> str:

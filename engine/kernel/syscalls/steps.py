@@ -64,6 +64,13 @@ def cover(path: str, keep: Iterable[str], mode: int) -> None:
         syscalls.mount("", path, "", flags | _READONLY)
 
 
+def remove_socket(path: str) -> None:
+    """Remove a socket that an earlier program left; anything else there is left alone."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+
+
 def join_cgroup(path: str) -> None:
     """Move this process into a cgroup, before it has children."""
     with open(f"{path}/cgroup.procs", "w") as file:
@@ -92,6 +99,7 @@ STEPS: dict[str, Callable[..., object] | None] = {
     "hostname": socket.sethostname,
     "mount": syscalls.mount,
     "mkdir": make_dirs,
+    "unlink": remove_socket,
     "hide": cover,
     "readonly": syscalls.set_readonly,
     "reap": None,

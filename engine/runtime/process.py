@@ -1,0 +1,36 @@
+"""Isolation `process`: an own session, process group and cgroup, and nothing hidden."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from engine.runtime.plan import (
+    Enter,
+    JoinCgroup,
+    MakeDir,
+    Reap,
+    RemoveSocket,
+    StartSession,
+)
+
+if TYPE_CHECKING:
+    from engine.runtime.plan import Launchable, Step
+
+
+def plan_steps(what: Launchable) -> tuple[Step, ...]:
+    """Plan a launch without namespaces.
+
+    Where there is no cgroup to hold all its processes together, a subreaper does: children that
+    left the session come to it when their parent ends, and are killed with the program.
+    """
+    return (
+        *([JoinCgroup(what.cgroup)] if what.cgroup else []),
+        MakeDir(what.own_dir),
+        MakeDir(os.path.dirname(what.socket), 0o755),
+        RemoveSocket(what.socket),
+        *([] if what.cgroup else [Reap()]),
+        StartSession(),
+        Enter(what.workdir),
+        what.execute,
+    )
