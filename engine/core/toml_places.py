@@ -230,5 +230,4 @@ class _Scan:
 
     def _skip(self, pattern: re.Pattern[str]) -> None:
         found = pattern.match(self._text, self._at)
-        if found is not None:
-            self._at = found.end()
+        self._at = found.end() if found else self._at

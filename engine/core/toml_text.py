@@ -106,9 +106,10 @@ def _offset(text: str, line: int, column: int) -> int:
 
 def _where_deep(text: str) -> int:
     """Find where the nesting gets too deep; brackets in strings count, too."""
-    depth = 0
+    depth = at = 0
     for found in re.finditer(r"[\[\]{}]", text):
+        at = found.start()
         depth += 1 if found[0] in "[{" else -1
         if depth > _DEEP:
-            return found.start()
-    return 0
+            break
+    return at
