@@ -1,0 +1,271 @@
+"""How much the instances' data directories hold.
+
+A tenant owns what is measured here, so nothing it builds may lead the walk astray: links are not
+followed, other file systems not entered, a tree of any depth is walked with one open folder and
+no recursion, and time is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.daemon import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 30.0
+"""From the end of a round to the next."""
+
+BUDGET_SECONDS = 5.0
+"""Longest walk of one instance's tree; what was counted by then is what is told."""
+
+_REST_EVERY = 512
+_REST_SECONDS = 0.002
+
+_OPEN_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a tree holds.
+
+    Attributes:
+        size_bytes: Lengths of its regular files added up; a file with several names counts once.
+        files: How many there are.
+        is_complete: False where time ran out, a folder could not be read or was moved away.
+    """
+
+    size_bytes: int = 0
+    files: int = 0
+    is_complete: bool = True
+
+
+class _Level(msgspec.Struct):
+    """A folder on the way down: which it is, and its subfolders still to be entered."""
+
+    device: int
+    inode: int
+    folders: list[str]
+
+
+class _Walk:
+    """One walk through a tree, holding one folder open at a time.
+
+    The way back up is by "..", believed only if it leads to the folder the walk came from.
+    """
+
+    def __init__(self, root: int, deadline: float) -> None:
+        self.size_bytes = 0
+        self.files = 0
+        self.is_complete = True
+        self._deadline = deadline
+        self._seen: set[int] = set()
+        self._entries = 0
+        self._fd = root
+        status = os.fstat(root)
+        self._device = status.st_dev
+        self._levels = [_Level(status.st_dev, status.st_ino, self._list())]
+
+    def run(self) -> None:
+        while self._levels:
+            if time.monotonic() > self._deadline:
+                self.is_complete = False
+                return
+            level = self._levels[-1]
+            if level.folders:
+                self._enter(level.folders.pop())
+            elif not self._leave():
+                return
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _enter(self, name: str) -> None:
+        try:
+            fd = os.open(name, _OPEN_FLAGS, dir_fd=self._fd)
+        except FileNotFoundError:
+            return
+        except OSError:
+            self.is_complete = False
+            return
+        status = os.fstat(fd)
+        if status.st_dev != self._device:
+            os.close(fd)
+            return
+        os.close(self._fd)
+        self._fd = fd
+        self._levels.append(_Level(status.st_dev, status.st_ino, self._list()))
+
+    def _leave(self) -> bool:
+        """Go back up; False where the walk is over."""
+        self._levels.pop()
+        if not self._levels:
+            return False
+        above = self._levels[-1]
+        try:
+            fd = os.open("..", _OPEN_FLAGS, dir_fd=self._fd)
+        except OSError:
+            self.is_complete = False
+            return False
+        os.close(self._fd)
+        self._fd = fd
+        status = os.fstat(fd)
+        if (status.st_dev, status.st_ino) != (above.device, above.inode):
+            # Moved while it was walked: where this leads is none of the tree.
+            self.is_complete = False
+            return False
+        return True
+
+    def _list(self) -> list[str]:
+        """Count the open folder's files and name its subfolders."""
+        folders = []
+        try:
+            with os.scandir(self._fd) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    elif entry.is_file(follow_symlinks=False):
+                        self._count(entry)
+                    if not self._may_go_on():
+                        return []
+        except OSError:
+            self.is_complete = False
+        return folders
+
+    def _count(self, entry: os.DirEntry[str]) -> None:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return  # removed meanwhile
+        if not stat.S_ISREG(status.st_mode):
+            return
+        if status.st_nlink > 1:
+            if status.st_ino in self._seen:
+                return
+            self._seen.add(status.st_ino)
+        self.files += 1
+        self.size_bytes += status.st_size
+
+    def _may_go_on(self) -> bool:
+        self._entries += 1
+        if self._entries % _REST_EVERY:
+            return True
+        # The loop's thread wants the interpreter as well.
+        time.sleep(_REST_SECONDS)
+        if time.monotonic() <= self._deadline:
+            return True
+        self.is_complete = False
+        return False
+
+
+def measure(path: str | Path, budget_seconds: float = BUDGET_SECONDS) -> Usage:
+    """Add up a tree; one that does not exist holds nothing. For a worker thread."""
+    deadline = time.monotonic() + budget_seconds
+    try:
+        root = os.open(path, _OPEN_FLAGS)
+    except FileNotFoundError:
+        return Usage()
+    except OSError:
+        return Usage(is_complete=False)
+    walk = _Walk(root, deadline)
+    try:
+        walk.run()
+    finally:
+        walk.close()
+    return Usage(walk.size_bytes, walk.files, walk.is_complete)
+
+
+class StorageMeter:
+    """Measures the data directories of all watched instances, one after the other, in a thread.
+
+    A round begins `INTERVAL_SECONDS` after the last one ended; a newly watched instance is
+    measured at once.
+    """
+
+    def __init__(self, on_measured: Callable[[str, int], None]) -> None:
+        """Take what to call, on the loop, with a name and its bytes, after each measurement."""
+        self._on_measured = on_measured
+        self._paths: dict[str, Path] = {}
+        self._used: dict[str, int] = {}
+        self._new: set[str] = set()
+        self._is_new = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, name: str, path: Path) -> None:
+        """Measure this directory from now on."""
+        if self._paths.get(name) != path:
+            self._paths[name] = path
+            self._new.add(name)
+            self._is_new.set()
+
+    def unwatch(self, name: str) -> None:
+        """Measure it no more, and forget what it held."""
+        self._paths.pop(name, None)
+        self._used.pop(name, None)
+        self._new.discard(name)
+
+    def used(self, name: str) -> int:
+        """Bytes as last measured, 0 before the first time."""
+        return self._used.get(name, 0)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        if self._task is None:
+            self._task = tasks.spawn(self.run(), name="storage")
+
+    async def stop(self) -> None:
+        """Measure no more; a walk under way ends by itself, within its budget."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            if loop.time() >= due:
+                await self._measure(list(self._paths))
+                due = loop.time() + INTERVAL_SECONDS
+            else:
+                new, self._new = self._new, set()
+                await self._measure(sorted(new))
+            if not self._new:
+                self._is_new.clear()
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._is_new.wait()
+            except TimeoutError:
+                continue
+
+    async def _measure(self, names: list[str]) -> None:
+        for name in names:
+            path = self._paths.get(name)
+            if path is None:
+                continue
+            self._new.discard(name)
+            usage = await asyncio.to_thread(measure, path)
+            if self._paths.get(name) == path:
+                self._take(name, usage)
+
+    def _take(self, name: str, usage: Usage) -> None:
+        # A walk that was cut short has seen at least this much, and before it there was more.
+        used = usage.size_bytes
+        if not usage.is_complete:
+            used = max(used, self._used.get(name, 0))
+        self._used[name] = used
+        try:
+            self._on_measured(name, used)
+        except Exception:  # noqa: BLE001 - the other instances are measured all the same
+            _log.exception("taking the storage of %s failed", name)
