@@ -1,0 +1,74 @@
+"""One instance as a door uses it: its address, its idle connections, its traffic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.door.figures import Traffic
+    from engine.door.upstream import Upstream
+
+IDLE_LIMIT = 256
+"""Idle connections kept to one instance; more are closed as they come free."""
+
+IDLE_SECONDS = 60.0
+"""How long one is kept unused."""
+
+
+class Backend:
+    """Where requests for one instance go.
+
+    Outlives tables: connections and figures stay while the address does.
+
+    Attributes:
+        name: "service:id"; "" for the engine's API.
+        address: (host, port), or the path of a Unix socket.
+        is_up: It may be sent new requests, so its connections are worth keeping.
+    """
+
+    __slots__ = ("_idle", "address", "is_up", "name", "traffic")
+
+    def __init__(self, name: str, traffic: Traffic) -> None:
+        """Begin without an address."""
+        self.name = name
+        self.traffic = traffic
+        self.address: tuple[str, int] | str = ("", 0)
+        self.is_up = False
+        self._idle: list[Upstream] = []
+
+    def move(self, address: tuple[str, int] | str, *, is_up: bool) -> None:
+        """Take what a new table says; connections to elsewhere are closed."""
+        if address != self.address or not is_up:
+            self.close_idle()
+        self.address = address
+        self.is_up = is_up
+
+    def take(self) -> Upstream | None:
+        """Give the connection that came free last, None where there is none."""
+        return self._idle.pop() if self._idle else None
+
+    def give(self, upstream: Upstream, now: float) -> bool:
+        """Keep a connection for the next request; tell whether it is kept."""
+        if not self.is_up or upstream.address != self.address or len(self._idle) >= IDLE_LIMIT:
+            return False
+        upstream.idle_since = now
+        self._idle.append(upstream)
+        return True
+
+    def forget(self, upstream: Upstream) -> None:
+        """Note that an idle connection is gone."""
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
+    def close_idle(self, before: float | None = None) -> None:
+        """Close connections idle since before that time, or all. The oldest are in front."""
+        kept = [one for one in self._idle if before is not None and one.idle_since > before]
+        gone = [one for one in self._idle if one not in kept] if kept else self._idle
+        self._idle = kept
+        for upstream in gone:
+            upstream.close()
+
+    @property
+    def has_idle(self) -> bool:
+        """Tell whether it keeps a connection."""
+        return bool(self._idle)

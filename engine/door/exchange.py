@@ -1,0 +1,456 @@
+"""One request and its answer: routed, sent, answered, and counted."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum, auto
+from math import inf
+from typing import TYPE_CHECKING
+
+from engine.core.chunked import encode_chunk, encode_last
+from engine.core.http1_events import END, End, Event, RequestHead, ResponseHead
+from engine.core.http1_head import Framing
+from engine.core.routing import Admission
+from engine.door.answers import answer
+from engine.door.heads import request_head, response_head, switch_head
+
+if TYPE_CHECKING:
+    from engine.door.backend import Backend
+    from engine.door.client import Client
+    from engine.door.door import Door
+    from engine.door.fleet import Choice
+    from engine.door.upstream import Upstream
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+"""Methods that may be sent twice. Source: RFC 9110 section 9.2.2."""
+
+REFUSED_SECONDS = 2.0
+"""How long an instance that is up by the table may refuse connections before a 503."""
+
+REFUSED_STEP_SECONDS = 0.1
+
+PENDING_BYTES = 64 * 1024
+"""Body kept while there is no connection yet; then the client is not read any more."""
+
+SLOWEST_BYTES_A_SECOND = 1024
+"""A body that comes faster than that is never late, however large it is."""
+
+JOIN_BYTES = 16 * 1024
+"""Up to here one write of a copy is cheaper than several writes."""
+
+
+class Stage(Enum):
+    """Where a request is."""
+
+    WAITING = auto()
+    CONNECTING = auto()
+    AWAITING = auto()
+    STREAMING = auto()
+    TUNNEL = auto()
+    DONE = auto()
+
+
+class Exchange:
+    """A request of a client, from its head until the answer is sent.
+
+    Attributes:
+        stage: Where it is.
+        parked_key, waits_for: Of `engine.door.parking`.
+    """
+
+    __slots__ = (
+        "_backend",
+        "_begun_at",
+        "_choice",
+        "_door",
+        "_encodes",
+        "_failed",
+        "_has_retried",
+        "_head",
+        "_is_framed",
+        "_is_kept",
+        "_is_request_done",
+        "_is_tunnel_half",
+        "_is_upstream_kept",
+        "_parked_until",
+        "_pending",
+        "_pending_bytes",
+        "_refused_until",
+        "_upstream",
+        "client",
+        "parked_key",
+        "stage",
+        "waits_for",
+    )
+
+    def __init__(self, door: Door, client: Client, head: RequestHead) -> None:
+        """Begin with the head; `start` once what came with it has been given, too."""
+        self._door = door
+        self.client = client
+        self._head = head
+        self.stage = Stage.WAITING
+        self._choice: Choice | None = None
+        self._backend: Backend | None = None
+        self._upstream: Upstream | None = None
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._is_request_done = False
+        self._is_kept = head.is_keep_alive
+        self._is_upstream_kept = False
+        self._is_framed = False
+        self._is_tunnel_half = False
+        self._encodes = False
+        self._has_retried = False
+        self._begun_at = 0.0
+        self._parked_until = 0.0
+        self._refused_until = 0.0
+        self._failed: set[str] = set()
+        self.parked_key = ""
+        self.waits_for = ""
+
+    # --- the way there ---
+
+    def go_on(self) -> None:
+        """Decide by the table in force where the request goes, and send it there."""
+        choice = self._choice = self._door.fleet.choose(self._head.host, self._head.target)
+        match choice.admission:
+            case Admission.GO:
+                self._dispatch(choice)
+            case Admission.WAIT | Admission.WAKE:
+                self._park(choice)
+            case Admission.UNKNOWN:
+                self.answer(404)
+            case Admission.REFUSED:
+                self.answer(503)
+
+    def _park(self, choice: Choice) -> None:
+        now = time.monotonic()
+        if not self._parked_until:
+            self._parked_until = now + choice.startup_timeout
+        self.client.deadline = self._parked_until
+        if not self._door.parking.park(self, choice, now):
+            self.answer(503, retry_after=1.0)
+
+    def _dispatch(self, choice: Choice) -> None:
+        backend = choice.pick(self._failed)
+        if backend is None:
+            self._retry_later()
+            return
+        now = time.monotonic()
+        if not self._begun_at:
+            self._begun_at = now
+            self.client.deadline = now + choice.request_timeout if choice.request_timeout else inf
+        self._backend = backend
+        backend.traffic.begin(now)
+        upstream = None if self._has_retried else backend.take()
+        if upstream is not None and (self._head.has_body or self._head.method not in IDEMPOTENT):
+            # It cannot be sent twice, so be sure that the connection stands.
+            while upstream is not None and not upstream.is_fresh():
+                upstream.close()
+                upstream = backend.take()
+        if upstream is None:
+            self.stage = Stage.CONNECTING
+            self._door.connect(self, backend)
+        else:
+            self._send(upstream)
+
+    def on_connected(self, upstream: Upstream) -> None:
+        """Go on with a new connection; where the client has gone, keep it for another."""
+        if self.stage is Stage.CONNECTING and upstream.backend is self._backend:
+            self._send(upstream)
+        else:
+            upstream.release(time.monotonic(), is_reusable=True)
+
+    def on_connect_failed(self, backend: Backend) -> None:
+        """Try another instance, or the same a little later."""
+        if self.stage is not Stage.CONNECTING or backend is not self._backend:
+            return
+        self._leave_backend(time.monotonic())
+        self._failed.add(backend.name.partition(":")[2])
+        self.go_on()
+
+    def _retry_later(self) -> None:
+        now = time.monotonic()
+        if not self._refused_until:
+            self._refused_until = now + REFUSED_SECONDS
+        if now >= self._refused_until:
+            self._count_failure(now)
+            self.answer(503, retry_after=1.0)
+            return
+        self.stage = Stage.WAITING
+        self._failed.clear()
+        self._door.loop.call_later(REFUSED_STEP_SECONDS, self._retry)
+
+    def _retry(self) -> None:
+        if self.stage is Stage.WAITING:
+            self.go_on()
+
+    def _send(self, upstream: Upstream) -> None:
+        assert self._choice is not None  # noqa: S101 - dispatched by it
+        self._upstream = upstream
+        self.stage = Stage.AWAITING
+        head = request_head(
+            self._head,
+            self.client.forwarded(self._head.host),
+            peer=self.client.address if self._choice.is_api else b"",
+            domain=self._door.fleet.domain,
+        )
+        upstream.send_head(self, head, self._head.method)
+        if self.client.is_full:
+            upstream.transport.pause_reading()
+        if self._pending:
+            upstream.transport.writelines(self._pending)
+            upstream.backend.traffic.bytes_in += self._pending_bytes
+            self._pending = []
+            if self._pending_bytes > PENDING_BYTES:
+                self.client.resume_reading()
+
+    # --- the request's body ---
+
+    def on_body(self, piece: bytes) -> None:
+        """Pass on a piece of the request's body, or of what a tunnel carries."""
+        if self._backend is not None:
+            self._backend.traffic.bytes_in += len(piece)
+        upstream = self._upstream
+        if self.stage is Stage.TUNNEL:
+            if upstream is not None:
+                upstream.transport.write(piece)
+            return
+        data = encode_chunk(piece) if self._head.is_chunked else piece
+        if upstream is not None:
+            self._extend_deadline(len(piece))
+            upstream.transport.write(data)
+        elif self.stage is not Stage.DONE:
+            self._pending.append(data)
+            self._pending_bytes += len(data)
+            if self._pending_bytes > PENDING_BYTES:
+                self.client.pause_reading()
+
+    def on_body_end(self, end: End) -> None:
+        """Take the end of the request."""
+        self._is_request_done = True
+        if not self._head.is_chunked:
+            return
+        data = encode_last(end.trailers)
+        if self._upstream is not None:
+            self._upstream.transport.write(data)
+        elif self.stage is not Stage.DONE:
+            self._pending.append(data)
+
+    def _extend_deadline(self, size: int) -> None:
+        if self.stage is Stage.AWAITING and self._choice is not None:
+            latest = time.monotonic() + (self._choice.request_timeout or inf)
+            client = self.client
+            client.deadline = min(latest, client.deadline + size / SLOWEST_BYTES_A_SECOND)
+
+    # --- the answer ---
+
+    def on_response(self, events: list[Event]) -> None:
+        """Pass on what the upstream sent."""
+        out: list[bytes] = []
+        for event in events:
+            kind = type(event)
+            if kind is bytes:
+                self._on_piece(event, out)  # type: ignore[arg-type]
+            elif kind is ResponseHead:
+                if not self._on_head(event, out):  # type: ignore[arg-type]
+                    return
+            elif kind is End:
+                if self._encodes:
+                    out.append(encode_last(event.trailers))  # type: ignore[union-attr]
+                self.client.write(out)
+                self._finish()
+                return
+            else:
+                self.client.write(out)
+                self._fail()
+                return
+        self.client.write(out)
+
+    def _on_piece(self, piece: bytes, out: list[bytes]) -> None:
+        if self._backend is not None:
+            self._backend.traffic.bytes_out += len(piece)
+        out.append(encode_chunk(piece) if self._encodes else piece)
+
+    def _on_head(self, head: ResponseHead, out: list[bytes]) -> bool:
+        """Take a head; tell whether there is anything to go on with."""
+        if head.status < 200:
+            if head.status == 101:
+                return self._switch(head, out)
+            if not self._head.is_http10:
+                out.append(head.line + head.fields + b"\r\n")
+            return True
+        self._count_answer(head.status)
+        self.stage = Stage.STREAMING
+        client = self.client
+        client.deadline = inf
+        is_open_ended = head.framing is Framing.CHUNKED or head.framing is Framing.UNTIL_CLOSE
+        if is_open_ended and self._head.is_http10:
+            self._is_kept = False
+        self._is_kept = (
+            self._is_kept
+            and self._is_request_done
+            and not (self._door.is_draining or client.is_half_closed)
+        )
+        self._encodes = is_open_ended and not self._head.is_http10
+        self._is_framed = self._encodes or not is_open_ended
+        self._is_upstream_kept = head.is_keep_alive and head.framing is not Framing.UNTIL_CLOSE
+        out.append(
+            response_head(
+                head,
+                is_chunked=self._encodes,
+                is_kept=self._is_kept,
+                is_http10=self._head.is_http10,
+            )
+        )
+        return True
+
+    def _switch(self, head: ResponseHead, out: list[bytes]) -> bool:
+        """Become a tunnel, if the client asked for one."""
+        upstream = self._upstream
+        if not (self._head.upgrade and head.upgrade) or upstream is None:
+            self._fail()
+            return False
+        self._count_answer(head.status)
+        out.append(switch_head(head))
+        self.stage = Stage.TUNNEL
+        self.client.deadline = inf
+        rest = self.client.reader.take_rest()
+        if rest:
+            self.on_body(rest)
+        self.client.resume_reading()
+        return True
+
+    def on_upstream_end(self, events: list[Event]) -> bool:
+        """Take the end of what the upstream sends; tell whether it is still to be written to."""
+        if self.stage is Stage.TUNNEL:
+            if self._is_tunnel_half:
+                return False
+            self._is_tunnel_half = True
+            self.client.write_end()
+            return True
+        if events == [END]:
+            self.on_response(events)
+        elif events:
+            self._fail(is_lost=True)
+        return False
+
+    def on_upstream_lost(self, events: list[Event]) -> None:
+        """Take the loss of the connection."""
+        if self.stage is Stage.TUNNEL:
+            self._finish()
+        else:
+            self.on_upstream_end(events)
+
+    def on_client_end(self) -> bool:
+        """Take the end of what the client sends; tell whether it is still to be written to."""
+        if self.stage is Stage.TUNNEL and self._upstream is not None:
+            if self._is_tunnel_half:
+                return False
+            self._is_tunnel_half = True
+            self._upstream.transport.write_eof()
+            return True
+        return self._is_request_done
+
+    # --- the end ---
+
+    def _finish(self) -> None:
+        now = time.monotonic()
+        is_reusable = (
+            self._is_upstream_kept and self._is_request_done and self.stage is Stage.STREAMING
+        )
+        is_kept = self._is_kept and self.stage is Stage.STREAMING
+        self.stage = Stage.DONE
+        upstream, self._upstream = self._upstream, None
+        self._leave_backend(now)
+        if upstream is not None:
+            upstream.release(now, is_reusable=is_reusable)
+        self.client.on_exchange_done(now, is_kept=is_kept, is_whole=self._is_request_done)
+
+    def _fail(self, *, is_lost: bool = False) -> None:
+        """Give up the upstream: answer 502, or cut the answer that has begun, or try once more."""
+        now = time.monotonic()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        if self.stage is Stage.AWAITING:
+            if is_lost and self._may_retry():
+                self._has_retried = True
+                self._leave_backend(now)
+                self.go_on()
+                return
+            self._count_failure(now)
+            self.answer(502)
+            return
+        backend = self._backend
+        self.stage = Stage.DONE
+        if backend is not None:
+            backend.traffic.failed()
+            self._leave_backend(now)
+        self.client.cut(is_framed=self._is_framed)
+
+    def _may_retry(self) -> bool:
+        return not self._has_retried and not self._head.has_body and self._head.method in IDEMPOTENT
+
+    def answer(self, status: int, *, retry_after: float = 0.0) -> None:
+        """Answer in the upstream's place; nothing of an answer has been sent yet."""
+        self.stage = Stage.DONE
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        self._pending = []
+        now = time.monotonic()
+        self._leave_backend(now)
+        is_kept = (
+            self._is_kept
+            and self._is_request_done
+            and not (self._head.is_http10 or self._door.is_draining)
+        )
+        is_head = self._head.method == b"HEAD"
+        self.client.write(
+            [answer(status, is_kept=is_kept, is_head=is_head, retry_after=retry_after)]
+        )
+        self.client.on_exchange_done(now, is_kept=is_kept, is_whole=self._is_request_done)
+
+    def on_deadline(self) -> None:
+        """Answer that it took too long."""
+        if self.stage is Stage.WAITING:
+            self._door.parking.leave(self)
+            self.answer(503, retry_after=1.0)
+            return
+        self._count_failure(time.monotonic())
+        self.answer(504 if self._is_request_done or self.client.is_paused else 408)
+
+    def on_client_lost(self) -> None:
+        """Let go of everything: nobody waits for the answer any more."""
+        if self.stage is Stage.WAITING:
+            self._door.parking.leave(self)
+        self.stage = Stage.DONE
+        upstream, self._upstream = self._upstream, None
+        self._leave_backend(time.monotonic())
+        if upstream is not None:
+            upstream.close()
+
+    def pause_upstream(self) -> None:
+        """Read no more from the upstream: the client is slow."""
+        if self._upstream is not None:
+            self._upstream.transport.pause_reading()
+
+    def resume_upstream(self) -> None:
+        """Read on."""
+        if self._upstream is not None:
+            self._upstream.transport.resume_reading()
+
+    def _leave_backend(self, now: float) -> None:
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.traffic.end(now)
+
+    def _count_answer(self, status: int) -> None:
+        if self._backend is not None:
+            ms = (time.monotonic() - self._begun_at) * 1000.0
+            self._backend.traffic.answered(ms, is_error=status >= 500)
+
+    def _count_failure(self, now: float) -> None:
+        if self._backend is not None:
+            self._backend.traffic.answered((now - self._begun_at) * 1000.0, is_error=True)

@@ -1,0 +1,210 @@
+"""The table in force, compiled: from a Host header to what a request may do.
+
+Everything that depends on the table alone is decided once for each host and kept until the next
+table, which replaces all of it in one step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.core.doorwire import RouteService, RouteState, RouteTable
+from engine.core.names import instance_name
+from engine.core.routing import (
+    Admission,
+    Balancer,
+    ByPath,
+    Nowhere,
+    Route,
+    Router,
+    ToApi,
+    ToInstance,
+    ToService,
+    admit_direct,
+    admit_weighted,
+)
+from engine.door.backend import Backend
+from engine.door.figures import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+API_SOCKET = "api.sock"
+"""Relative: a door runs in the directory it is in."""
+
+API_SECONDS = 30.0
+"""How long the engine has for the head of an answer; while it is away, requests wait so long."""
+
+HOSTS_LIMIT = 4096
+"""Hosts whose route is remembered; they are forgotten together."""
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request may do under one table.
+
+    Attributes:
+        admission: As `engine.core.routing` decides it.
+        key: Requests with the same key wait in the same queue: "service:id" or "service".
+        candidates: (id, weight) of who can take it, where it may go.
+        backends: By id.
+        wakes: Instance to be woken, "" where none is.
+        balancer: For a service by weight.
+        is_api: It goes to the engine, which is told who asks.
+    """
+
+    admission: Admission
+    key: str = ""
+    request_timeout: float = 30.0
+    startup_timeout: float = 10.0
+    candidates: tuple[tuple[str, int], ...] = ()
+    backends: dict[str, Backend] = {}
+    wakes: str = ""
+    balancer: Balancer | None = None
+    is_api: bool = False
+
+    def pick(self, failed: set[str]) -> Backend | None:
+        """Choose who takes a request, passing over ids that failed it already."""
+        candidates = self.candidates
+        if failed:
+            candidates = tuple(pair for pair in candidates if pair[0] not in failed)
+        if not candidates:
+            return None
+        if len(candidates) == 1 or self.balancer is None:
+            return self.backends[candidates[0][0]]
+        return self.backends[self.balancer.pick(candidates, self._inflight)]
+
+    def _inflight(self, ident: str) -> int:
+        return self.backends[ident].traffic.inflight
+
+
+class Fleet:
+    """All a door knows of where requests go.
+
+    Attributes:
+        version: Of the table in force, 0 before the first.
+        domain: The domain served, for requests that name no host.
+    """
+
+    def __init__(self, domain: str, on_drained: Callable[[], None]) -> None:
+        """Begin with an empty table: everything but the API is unknown."""
+        self._on_drained = on_drained
+        self._backends: dict[str, Backend] = {}
+        self._gone: list[Traffic] = []
+        self._balancers: dict[str, Balancer] = {}
+        api = Backend("", Traffic("", lambda: None))
+        api.move(API_SOCKET, is_up=True)
+        self._api = Choice(
+            admission=Admission.GO,
+            request_timeout=API_SECONDS,
+            candidates=(("", 1),),
+            backends={"": api},
+            is_api=True,
+        )
+        self.apply(RouteTable(version=0, domain=domain))
+
+    def apply(self, table: RouteTable) -> None:
+        """Put a table in force."""
+        self.version = table.version
+        self.domain = table.domain
+        self._table = table
+        self._router = Router(table)
+        self._hosts: dict[bytes, Choice | None] = {}
+        self._choices: dict[Route, Choice] = {}
+        self._balancers = {name: self._balancers.get(name) or Balancer() for name in table.services}
+        known = {
+            instance_name(service, ident): instance
+            for service, spec in table.services.items()
+            for ident, instance in spec.instances.items()
+        }
+        for name in [name for name in self._backends if name not in known]:
+            backend = self._backends.pop(name)
+            backend.move(("", 0), is_up=False)
+            self._gone.append(backend.traffic)
+        for name, instance in known.items():
+            backend = self._backend(name)
+            state = instance.state
+            backend.move((instance.host, instance.port), is_up=state is RouteState.UP)
+            backend.traffic.is_draining = state is RouteState.DRAINING
+            backend.traffic.is_changed |= state is RouteState.DRAINING
+
+    def choose(self, host: bytes | None, target: bytes) -> Choice:
+        """Tell what a request may do; `host` is as it came, checked for its form."""
+        if host is None:
+            return self._api
+        if host in self._hosts:
+            choice = self._hosts[host]
+        else:
+            if len(self._hosts) >= HOSTS_LIMIT:
+                self._hosts.clear()
+            route = self._router.by_host(host.decode("ascii"))
+            choice = None if isinstance(route, ByPath) else self._compile(route)
+            self._hosts[host] = choice
+        if choice is not None:
+            return choice
+        return self._compile(self._router.by_path(target.decode("ascii")))
+
+    def backends(self) -> list[Backend]:
+        """List all, the API's too."""
+        return [*self._backends.values(), self._api.backends[""]]
+
+    def changed_traffic(self) -> list[Traffic]:
+        """List what there is to tell of, also of instances that are no more."""
+        self._gone = [one for one in self._gone if one.is_changed or one.inflight]
+        every = [backend.traffic for backend in self._backends.values()] + self._gone
+        return [traffic for traffic in every if traffic.is_changed]
+
+    def tell_all_anew(self) -> None:
+        """Have the next figures name everything that was ever used: a new engine asks."""
+        for backend in self._backends.values():
+            backend.traffic.is_changed |= backend.traffic.last > 0
+
+    @property
+    def has_draining(self) -> bool:
+        """Tell whether the table has instances that drain."""
+        return any(backend.traffic.is_draining for backend in self._backends.values())
+
+    def _backend(self, name: str) -> Backend:
+        backend = self._backends.get(name)
+        if backend is None:
+            # A name that comes back while its last requests are under way counts on with them.
+            left = next((one for one in self._gone if one.name == name), None)
+            if left is not None:
+                self._gone.remove(left)
+            backend = Backend(name, left or Traffic(name, self._on_drained))
+            self._backends[name] = backend
+        return backend
+
+    def _compile(self, route: Route) -> Choice:
+        choice = self._choices.get(route)
+        if choice is None:
+            choice = self._choices[route] = self._make_choice(route)
+        return choice
+
+    def _make_choice(self, route: Route) -> Choice:
+        match route:
+            case ToApi():
+                return self._api
+            case ToInstance(service, ident):
+                spec = self._table.services[service]
+                return self._admitted(service, spec, ident)
+            case ToService(service):
+                return self._admitted(service, self._table.services[service], None)
+            case Nowhere() | ByPath():
+                return Choice(admission=Admission.UNKNOWN)
+
+    def _admitted(self, service: str, spec: RouteService, ident: str | None) -> Choice:
+        verdict = admit_weighted(spec) if ident is None else admit_direct(spec, ident)
+        is_go = verdict.admission is Admission.GO
+        names = {one: instance_name(service, one) for one in verdict.idents}
+        return Choice(
+            admission=verdict.admission,
+            key=service if ident is None else instance_name(service, ident),
+            request_timeout=spec.request_timeout,
+            startup_timeout=spec.startup_timeout,
+            candidates=tuple((one, spec.instances[one].weight) for one in names if is_go),
+            backends={one: self._backend(name) for one, name in names.items() if is_go},
+            wakes="" if is_go else next(iter(names.values()), ""),
+            balancer=self._balancers[service] if ident is None else None,
+        )

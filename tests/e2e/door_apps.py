@@ -1,0 +1,95 @@
+"""Upstreams for the door: programs of few lines, run for real."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+Talk = Callable[[socket.socket], None]
+"""What an upstream does with one connection."""
+
+
+@dataclass
+class Upstream:
+    """A listener whose connections are each served by a thread."""
+
+    port: int
+    connections: int = 0
+    received: list[bytes] = field(default_factory=list)
+    sockets: list[socket.socket] = field(default_factory=list)
+
+    def request(self, sock: socket.socket) -> bytes:
+        """Read one head, b"" at the end of the connection; note it."""
+        got = b""
+        while b"\r\n\r\n" not in got:
+            data = sock.recv(65536)
+            if not data:
+                return b""
+            got += data
+        self.received.append(got)
+        return got
+
+
+@contextlib.contextmanager
+def upstream(talk: Callable[[Upstream, socket.socket], None]) -> Iterator[Upstream]:
+    """Serve on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    made = Upstream(listener.getsockname()[1])
+
+    def serve(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            talk(made, sock)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                made.connections += 1
+                made.sockets.append(sock)
+                threading.Thread(target=serve, args=(sock,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for sock in made.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def response(body: bytes, *lines: str, status: str = "200 OK") -> bytes:
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *lines]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def echo(up: Upstream, sock: socket.socket) -> None:
+    """Answer each request with its own head."""
+    while request := up.request(sock):
+        sock.sendall(response(request))
+
+
+def say(text: bytes) -> Callable[[Upstream, socket.socket], None]:
+    """Answer each request with a text."""
+
+    def talk(up: Upstream, sock: socket.socket) -> None:
+        while up.request(sock):
+            sock.sendall(response(text))
+
+    return talk
+
+
+def once(*parts: bytes) -> Callable[[Upstream, socket.socket], None]:
+    """Answer one request with raw bytes, then end the connection."""
+
+    def talk(up: Upstream, sock: socket.socket) -> None:
+        if up.request(sock):
+            for part in parts:
+                sock.sendall(part)
+
+    return talk
