@@ -57,7 +57,7 @@ def parse_config(text: str, *, path: str, is_strict: bool = False, data_dir: str
         routing=routing,
         console=console,
         instances=instances,
-        warnings=tuple(source.warnings),
+        warnings=source.warnings,
     )
 
 

@@ -8,7 +8,7 @@ import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.core.config_table import U32
+from engine.core.config_table import U32, short
 from engine.core.spec import Isolation, Restart, ServiceSpec, Wake
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _choice(table: Table, key: str, text: str, kind: type[_T]) -> _T:
         return kind(text)
     except ValueError:
         names = ", ".join(f"`{each}`" for each in kind)
-        table.fail(key, f"unknown variant `{text}`, expected one of {names}")
+        table.fail(key, f"unknown variant `{short(text)}`, expected one of {names}")
 
 
 def _one_of(kind: type[StrEnum]) -> str:
@@ -134,9 +134,9 @@ def _read_restart(table: Table) -> Restart:
     try:
         return Restart(text)
     except ValueError:
-        near = difflib.get_close_matches(text.lower(), list(Restart), n=1)
+        near = difflib.get_close_matches(short(text).lower(), list(Restart), n=1)
         advice = f"; did you mean {near[0]}?" if near else ""
-        table.warn("restart", f"unknown restart policy {text!r}: on-failure is used{advice}")
+        table.warn("restart", f"unknown restart policy {short(text)!r}: on-failure is used{advice}")
         return Restart.ON_FAILURE
 
 
@@ -145,16 +145,16 @@ def _read_health(table: Table) -> str | None:
     if "health" not in table:
         return None
     if not path.startswith("/"):
-        table.fail("health", f"health {path!r} must start with '/'")
+        table.fail("health", f"health {short(path)!r} must start with '/'")
     if " " in path:
-        table.fail("health", f"health {path!r} must not hold spaces")
+        table.fail("health", f"health {short(path)!r} must not hold spaces")
     return path
 
 
 def _read_env(table: Table) -> dict[str, str]:
     env = table.text_table("env")
     for name in env:
-        if not name or "=" in name or not name.isprintable():
+        if not name or "=" in name or "\0" in name:
             path = (*table.path, "env", name)
             message = f"{name!r} cannot be the name of a variable"
             table.source.fail(message, path, is_value=False)

@@ -6,6 +6,7 @@ Which keys a table knows is what was asked of it: `finish` reports the rest.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.core.errors import SpecError
@@ -20,8 +21,14 @@ U32 = ("u32", 2**32 - 1)
 U64 = ("u64", 2**63 - 1)
 """A TOML integer has 64 bits with a sign."""
 
+MAX_WARNINGS = 100
+"""More are only counted: a file that is no configuration at all must not flood the events."""
+
 _SHOWN = 60
 """So much of a wrong value is shown in the error."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters and everything that ends a line."""
 
 
 class Source:
@@ -29,13 +36,13 @@ class Source:
 
     Attributes:
         path: As it is named in errors.
-        warnings: One line each, in the order found.
     """
 
     def __init__(self, text: str, path: str, *, is_strict: bool) -> None:
         """Take the text as `tomllib` has read it: with LF as the only end of a line."""
         self.path = path
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
+        self._unlisted = 0
         self._text = text
         self._is_strict = is_strict
         self._places: Places | None = None
@@ -62,13 +69,22 @@ class Source:
 
     def warn(self, message: str, path: Path, *, is_value: bool = False) -> None:
         """Note something that does not keep the file from being used."""
-        self.warnings.append(f"line {self._place(path, is_value=is_value).line}: {message}")
+        if len(self._warnings) >= MAX_WARNINGS:
+            self._unlisted += 1
+            return
+        self._warnings.append(f"line {self._place(path, is_value=is_value).line}: {message}")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line each, in the order found."""
+        more = (f"and {self._unlisted} more warnings",) if self._unlisted else ()
+        return (*self._warnings, *more)
 
     def unknown(self, what: str, path: Path, known: Iterable[str]) -> None:
         """Report a key that nothing asked for; in a strict reading it refuses the file."""
-        near = difflib.get_close_matches(str(path[-1]), sorted(known), n=1)
+        near = difflib.get_close_matches(str(path[-1])[:_SHOWN], sorted(known), n=1)
         advice = f"did you mean {near[0]}?" if near else ""
-        message = f"unknown {what} {dotted(path)}"
+        message = f"unknown {what} {short(dotted(path))}"
         if self._is_strict:
             self.fail(message, path, is_value=False, hint=advice)
         self.warn(f"{message}; {advice}" if advice else message, path)
@@ -118,7 +134,7 @@ class Table:
     def line(self, key: str, default: str = "") -> str:
         """Read a string that is one line: no control characters."""
         value = self.text(key, default)
-        if any(not char.isprintable() for char in value):
+        if _CONTROL.search(value):
             self.fail(key, "control characters and line ends are not allowed here")
         return value
 
@@ -143,7 +159,7 @@ class Table:
         if value is None:
             return default
         if not 0 <= value <= kind[1]:
-            self.fail(key, f"invalid value: integer `{_short(value)}`, expected {kind[0]}")
+            self.fail(key, f"invalid value: integer `{short(value)}`, expected {kind[0]}")
         if value < minimum:
             self.fail(key, f"invalid value: {value}, expected {minimum} or more")
         return int(value)
@@ -154,7 +170,7 @@ class Table:
         if value is None:
             return default
         if not 0 <= value <= maximum:  # refuses nan, too
-            self.fail(key, f"invalid value: {_short(value)}, expected 0 to {maximum:g} seconds")
+            self.fail(key, f"invalid value: {short(value)}, expected 0 to {maximum:g} seconds")
         return float(value)
 
     def texts(self, key: str) -> tuple[str, ...] | None:
@@ -235,11 +251,11 @@ def describe(value: object) -> str:
         case bool():
             return f"boolean `{str(value).lower()}`"
         case int():
-            return f"integer `{_short(value)}`"
+            return f"integer `{short(value)}`"
         case float():
             return f"floating point `{value}`"
         case str():
-            return f"string {_short(value)!r}"
+            return f"string {short(value)!r}"
         case list():
             return "sequence"
         case dict():
@@ -248,6 +264,10 @@ def describe(value: object) -> str:
             return "datetime"
 
 
-def _short(value: object) -> str:
-    text = hex(value) if isinstance(value, int) and value.bit_length() > 256 else str(value)
+def short(value: object) -> str:
+    """Write a value for an error: no control characters, and not too long."""
+    if isinstance(value, int):
+        text = hex(value) if value.bit_length() > 256 else str(value)
+    else:
+        text = _CONTROL.sub("\ufffd", str(value))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

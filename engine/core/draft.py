@@ -30,6 +30,10 @@ RECENT_LIMIT = 1000
 """So many restart times are kept; a larger budget counts as no limit."""
 
 
+_SETTLED_SECONDS = 10.0
+"""The least time of health after which earlier restarts are forgotten, however small the window."""
+
+
 class ImpossibleEvent(TenError):  # noqa: N818 - named by situation
     """An event that cannot follow from the commands given so far."""
 
@@ -67,8 +71,8 @@ class Draft:
 
     def _settle(self) -> None:
         """Forget earlier restarts once it was healthy for a whole window."""
-        life = self.life
-        is_settled = self._now - life.state_since >= self._policy.window_seconds
+        life, least = self.life, max(self._policy.window_seconds, _SETTLED_SECONDS)
+        is_settled = self._now - life.state_since >= least
         if life.state is State.HEALTHY and is_settled:
             self._set(attempt=0)
 

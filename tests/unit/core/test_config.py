@@ -270,6 +270,22 @@ def test_warnings(text: str, warnings: tuple[str, ...]) -> None:
     assert read(text).warnings == warnings
 
 
+def test_a_file_that_is_something_else_is_warned_about_a_hundred_times() -> None:
+    config = read("".join(f"key{n} = 1\n" for n in range(30_000)))
+    assert len(config.warnings) == 101
+    assert config.warnings[-1] == "and 29900 more warnings"
+
+
+def test_a_monster_key_is_cut_in_the_warning() -> None:
+    (warning,) = read("x" * 500_000 + " = 1\n").warnings
+    assert len(warning) < 100
+
+
+def test_a_banner_may_hold_any_sign() -> None:
+    text = "Fam\N{ZERO WIDTH JOINER}ily \N{NO-BREAK SPACE}日本"
+    assert read(f"[console]\nbanner = '{text}'\n").console.banner == text
+
+
 def test_an_interval_of_zero_is_a_second() -> None:
     text = "[settings]\nhealth_check_interval = 0\n"
     assert read(text).settings.health_check_interval_seconds == 1
@@ -519,6 +535,13 @@ def test_strict_refuses_unknown_keys() -> None:
             "service.api.command",
             2,
             11,
+        ),
+        (
+            API + 'wake = "a\\nb"\n',
+            "unknown variant `a\ufffdb`, expected one of `any`, `known`, `never`",
+            "service.api.wake",
+            3,
+            8,
         ),
         (
             API + "wake = 'always'\n",

@@ -306,6 +306,18 @@ def test_a_window_of_health_forgets_the_attempts() -> None:
     assert play.life.attempt == 0
 
 
+def test_without_a_window_restarts_are_unlimited_but_still_slow_down() -> None:
+    play = healthy(window_seconds=0)
+    for _ in range(6):
+        (play >> Exited(1)).skim()
+        if play.life.state is State.BACKOFF:
+            (play.at(play.life.until - 100) >> TimerFired(Timer.BACKOFF)).skim()
+        (play >> Launched(8)).skim()
+        (play >> CheckPassed()).skim()
+    assert (play.done(State.HEALTHY).attempt, play.life.restarts) == (6, 6)
+    (play.at(play.now - 90) >> Exited(1)).skim().done(State.STARTING)
+
+
 def test_a_budget_past_a_thousand_is_no_limit_and_the_memory_of_it_is_bounded() -> None:
     play = healthy(max_restarts=2**32 - 1, backoff=Backoff(0, 0))
     for _ in range(1100):
