@@ -89,13 +89,15 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
 def _hide(what: Launchable) -> list[Step]:
     """Cover what is everybody's, then the data directory."""
     wanted = _mentions(what)
-    found: list[Step] = []
-    for place in map(os.path.realpath, PRIVATE):
-        if os.path.isdir(place):
-            found.append(Hide(place, outermost(place, (*wanted, what.own_dir)), 0o1777))
     own = [each for each in wanted if not _is_engines(each, what.data_dir)]
-    found.append(Hide(what.data_dir, outermost(what.data_dir, (*own, what.own_dir))))
-    return found
+    return [
+        *(
+            Hide(place, outermost(place, (*wanted, what.own_dir)), 0o1777)
+            for place in map(os.path.realpath, PRIVATE)
+            if os.path.isdir(place)
+        ),
+        Hide(what.data_dir, outermost(what.data_dir, (*own, what.own_dir))),
+    ]
 
 
 def outermost(place: str, paths: Iterable[str]) -> tuple[str, ...]:

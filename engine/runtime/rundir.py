@@ -23,6 +23,9 @@ MAX_SOCKET_PATH = 107
 DOOR_UID = 61183
 """The doors' user where the keeper is root; it needs no entry in passwd."""
 
+FOLDERS = ("fifo", "instances", "log")
+"""Folders in the run folder, besides the doors' own."""
+
 _BACKLOG = 4096
 _LIFELINE_SECONDS = 5.0
 _LOG_BYTES = 10 * 1024 * 1024
@@ -53,8 +56,8 @@ class RunDir:
         self.path = os.path.join(self.data_dir, "run")
         self.door_uid = door_uid
         os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
-        for name in ("", "fifo", "instances", "log"):
-            make_own_dir(os.path.join(self.path, name), os.geteuid())
+        for path in (self.path, *(os.path.join(self.path, name) for name in FOLDERS)):
+            make_own_dir(path, os.geteuid())
         self.lock = self._hold("lock")
         if self.lock < 0:
             text = f"another ten serve (pid {self._read_pid('lock')}) holds {self.data_dir}"

@@ -144,7 +144,7 @@ class Host:
     def close(self) -> None:
         if self.keeper is not None and self.keeper.poll() is None:
             self.keeper.send_signal(signal.SIGTERM)
-            with contextlib.suppress(OSError, IndexError):
+            with contextlib.suppress(OSError, IndexError, EOFError, AssertionError):
                 self.lives[-1].find("shutdown")
                 self.lives[-1].order("shutdown_done")
             self.wait()
