@@ -38,38 +38,59 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve until SIGTERM; started by the keeper in the directory of the API's socket.
+    """Run as a program of its own: `python -m engine.door`.
 
     Args:
         argv: Arguments after the program's name.
 
     Returns: the exit status.
     """
+    given = _parse(argv)
+    return run_door(
+        listen_fd=given.listen_fd,
+        control_fd=given.control_fd,
+        index=given.index,
+        domain=given.domain,
+        uid=given.uid,
+    )
+
+
+def run_door(*, listen_fd: int, control_fd: int, index: int, domain: str, uid: int | None) -> int:
+    """Serve until SIGTERM; started by the keeper in the directory of the API's socket.
+
+    Args:
+        listen_fd: Listening TCP socket, shared by all doors.
+        control_fd: SOCK_SEQPACKET socket to the engine.
+        index: Number of this worker.
+        domain: Served until a table names another.
+        uid: User to become, if this is root.
+
+    Returns: the exit status.
+    """
     parent = os.getppid()
-    arguments = _parse(argv)
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
-        format=f"door {arguments.index}: %(levelname)s: %(message)s",
+        format=f"door {index}: %(levelname)s: %(message)s",
     )
     syscalls.set_name("ten-door")
     privileges.raise_open_files()
-    privileges.drop(arguments.uid)
+    privileges.drop(uid)
     if not privileges.die_with(parent):
         return 1
+    listener = socket.socket(fileno=listen_fd)
+    link = Link(socket.socket(fileno=control_fd))
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(arguments))
+        runner.run(_serve(listener, link, index, domain))
     return 0
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+async def _serve(listener: socket.socket, link: Link, index: int, domain: str) -> None:
     loop = asyncio.get_running_loop()
-    link = Link(socket.socket(fileno=arguments.control_fd))
-    listener = socket.socket(fileno=arguments.listen_fd)
-    door = Door(loop, link, index=arguments.index, domain=arguments.domain)
+    door = Door(loop, link, index=index, domain=domain)
     loop.add_signal_handler(signal.SIGTERM, door.drain)
     for ignored in (signal.SIGINT, signal.SIGHUP):
         # Of the terminal: whether the door ends is for the keeper to say.
