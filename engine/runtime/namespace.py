@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.errors import FeatureMissing
 from engine.kernel import syscalls, userns
-from engine.runtime.plan import (
+from engine.runtime.steps import (
     DropCapabilities,
     Enter,
     ForkInit,
@@ -36,7 +36,7 @@ from engine.runtime.plan import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engine.runtime.plan import Launchable, Step
+    from engine.runtime.steps import Launchable, Step
 
 PRIVATE = ("/tmp", "/dev/shm")  # noqa: S108 - these are what is hidden
 """Folders of the host that everybody may write; each instance has its own, in memory."""

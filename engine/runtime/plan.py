@@ -9,177 +9,26 @@ import os
 import re
 import shlex
 import shutil
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, assert_never
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
 
 from engine.core.errors import FeatureMissing, SpecError
 from engine.core.names import instance_name
 from engine.core.spec import Isolation
-from engine.kernel.syscalls import steps
+from engine.runtime import namespace, process
+from engine.runtime.steps import Launchable, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.core.spec import ServiceSpec
 
+__all__ = ["Plan", "Step", "build_plan"]
+
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for if no PATH reaches the instance."""
 
 _PLACEHOLDER = re.compile(r"\{(name|id|data_dir|socket|port)\}")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing done on the way from the fork to the program.
-
-    Attributes:
-        op: Its name on the wire, a key of `engine.kernel.syscalls.steps.STEPS`.
-    """
-
-    op: ClassVar[str] = ""
-
-    def to_wire(self) -> list[object]:
-        """Give it as the keeper takes it: the name, then the arguments."""
-        values = [getattr(self, each.name) for each in fields(self)]
-        return [self.op, *(list(each) if isinstance(each, tuple) else each for each in values)]
-
-    def describe(self) -> str:
-        """Print it, for example "mount proc on /proc": what a failure names it by, too."""
-        return steps.describe(self.to_wire())
-
-
-@dataclass(frozen=True)
-class JoinCgroup(Step):
-    """Move into a cgroup, so that everything that follows is counted and killed with it."""
-
-    op: ClassVar[str] = "cgroup"
-    path: str
-
-
-@dataclass(frozen=True)
-class Unshare(Step):
-    """Leave namespaces for new ones."""
-
-    op: ClassVar[str] = "unshare"
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class MapIds(Step):
-    """Map ids into the new user namespace."""
-
-    op: ClassVar[str] = "idmap"
-    uid_map: str
-    gid_map: str
-
-
-@dataclass(frozen=True)
-class ForkInit(Step):
-    """Fork: the rest happens as PID 1 of the new namespace, and below it."""
-
-    op: ClassVar[str] = "fork"
-
-
-@dataclass(frozen=True)
-class Reap(Step):
-    """Fork: the parent stays and reaps, as PID 1 or as subreaper; the child goes on."""
-
-    op: ClassVar[str] = "reap"
-
-
-@dataclass(frozen=True)
-class SetHostname(Step):
-    """Name the new UTS namespace."""
-
-    op: ClassVar[str] = "hostname"
-    name: str
-
-
-@dataclass(frozen=True)
-class MountStep(Step):
-    """Mount, bind, remount or change propagation, as mount(2)."""
-
-    op: ClassVar[str] = "mount"
-    source: str
-    target: str
-    fstype: str = ""
-    flags: int = 0
-    data: str = ""
-
-
-@dataclass(frozen=True)
-class MakeDir(Step):
-    """Make a folder and its parents; a symbolic link on the way is an error."""
-
-    op: ClassVar[str] = "mkdir"
-    path: str
-    mode: int = 0o700
-
-
-@dataclass(frozen=True)
-class RemoveSocket(Step):
-    """Remove the socket an earlier process left."""
-
-    op: ClassVar[str] = "unlink"
-    path: str
-
-
-@dataclass(frozen=True)
-class Hide(Step):
-    """Cover a folder by an empty one in which only `keep` is seen; read-only unless mode says."""
-
-    op: ClassVar[str] = "hide"
-    path: str
-    keep: tuple[str, ...] = ()
-    mode: int = 0o555
-
-
-@dataclass(frozen=True)
-class MakeReadOnly(Step):
-    """Make a mount and all below it read-only."""
-
-    op: ClassVar[str] = "readonly"
-    path: str
-
-
-@dataclass(frozen=True)
-class StartSession(Step):
-    """Become leader of an own session and process group."""
-
-    op: ClassVar[str] = "setsid"
-
-
-@dataclass(frozen=True)
-class Enter(Step):
-    """Change the working directory."""
-
-    op: ClassVar[str] = "chdir"
-    path: str
-
-
-@dataclass(frozen=True)
-class NoNewPrivileges(Step):
-    """Forbid gaining privileges by set-user-ID files and file capabilities."""
-
-    op: ClassVar[str] = "no_new_privs"
-
-
-@dataclass(frozen=True)
-class DropCapabilities(Step):
-    """Give up all capabilities but some."""
-
-    op: ClassVar[str] = "drop_caps"
-    keep: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Execute(Step):
-    """Become the program."""
-
-    op: ClassVar[str] = "exec"
-    file: str
-    argv: tuple[str, ...]
-    env: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -195,41 +44,6 @@ class Plan:
     def to_wire(self) -> list[list[object]]:
         """Give it as the keeper takes it."""
         return [step.to_wire() for step in self.steps]
-
-
-@dataclass(frozen=True)
-class Launchable:
-    """What is the same for all kinds of isolation: a service's texts filled for one instance.
-
-    Attributes:
-        name: "service:id".
-        data_dir: The engine's, links resolved.
-        own_dir: The instance's folder in it.
-        workdir: Where the program starts, links resolved.
-        argv: The program as it was named, and its arguments.
-        cgroup: Path of its cgroup, "" if it has none.
-    """
-
-    name: str
-    data_dir: str
-    own_dir: str
-    workdir: str
-    socket: str
-    argv: tuple[str, ...]
-    env: dict[str, str]
-    cgroup: str
-
-    @property
-    def execute(self) -> Execute:
-        """The last step."""
-        return Execute(self.argv[0], self.argv, self.env)
-
-    @property
-    def program(self) -> str:
-        """Where the program is found; "" where it is not, which the exec will report."""
-        if "/" in self.argv[0]:
-            return os.path.normpath(os.path.join(self.workdir, self.argv[0]))
-        return shutil.which(self.argv[0], path=self.env["PATH"]) or ""
 
 
 def build_plan(
@@ -257,9 +71,6 @@ def build_plan(
         SpecError: The command cannot be split.
         FeatureMissing: This host cannot isolate it so.
     """
-    # Here, as both build on the steps above.
-    from engine.runtime import namespace, process
-
     what = fill_in(
         spec,
         ident,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from engine.runtime.plan import (
+from engine.runtime.steps import (
     Enter,
     JoinCgroup,
     MakeDir,
@@ -15,7 +15,7 @@ from engine.runtime.plan import (
 )
 
 if TYPE_CHECKING:
-    from engine.runtime.plan import Launchable, Step
+    from engine.runtime.steps import Launchable, Step
 
 
 def plan_steps(what: Launchable) -> tuple[Step, ...]:
