@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ten_tui.store.arrange import PaneId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 TABLE, DETAIL, LOG = PaneId.TABLE, PaneId.DETAIL, PaneId.LOG
 EVENTS, CONFIG = PaneId.EVENTS, PaneId.CONFIG
@@ -256,13 +256,9 @@ def key_label(key: str) -> str:
     return _LABELS.get(key, key)
 
 
-def on_selection(pane: PaneId) -> Iterable[Action]:
+def on_selection() -> list[Action]:
     """List what can be done with the selection, for the menu."""
-    return [
-        action
-        for action in _INSTANCES
-        if action.command is not None or (pane in action.panes and action.id == "mark")
-    ]
+    return [action for action in _INSTANCES if action.command is not None]
 
 
 def parse_command(text: str) -> tuple[Action, list[str]] | None:

@@ -6,8 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from rich.segment import Segment, Segments
 from textual.app import App
-from textual.geometry import Size
 
 from ten_tui import settings, theme
 from ten_tui.actions import hints
@@ -174,12 +174,21 @@ class TenApp(App[int]):
             self._painter.take(renderable, self.size, is_synced=self._sync_available)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Forget what the terminal shows: it may have moved it."""
+        """Draw all anew: a terminal that was resized may have moved what it shows."""
         if self._painter is not None:
-            self._painter.resize(Size(event.size.width, event.size.height))
+            self._painter.resize(event.size)
+            self.screen.refresh()
 
     def on_app_focus(self) -> None:
         """Stay as it is: focus of the terminal changes nothing here."""
+
+    def _fatal_error(self) -> None:
+        """Leave after a fault of our own: where it was, without the values, which may be secret."""
+        import traceback
+
+        text = "".join(traceback.format_exception(self._exception)) if self._exception else ""
+        self._exit_renderables.append(Segments([Segment(text)]))
+        self._close_messages_no_wait()
 
     # --- Stage ---
 
@@ -256,8 +265,7 @@ class TenApp(App[int]):
     def redraw(self) -> None:
         """Write all anew."""
         if self._painter is not None:
-            self._painter.resize(self.size)
-        self.screen.refresh()
+            self._painter.forget()
 
     def leave(self) -> None:
         """Detach."""

@@ -181,7 +181,7 @@ class Deeds:
                 key=action.keys[0] if action.keys and len(action.keys[0]) == 1 else "",
                 is_off=action.acts and is_off,
             )
-            for action in actions.on_selection(self._ui.focus)
+            for action in actions.on_selection()
         ]
         self._stage.pick(Picker(_some(names), items), then)
 

@@ -44,6 +44,11 @@ class Painter:
         """Take the terminal's size and forget what it shows."""
         self._frame.resize(size.width, size.height)
 
+    def forget(self) -> None:
+        """Write all again, whatever the terminal shows."""
+        self._frame.invalidate()
+        self._write()
+
     def take(self, update: object, size: Size, *, is_synced: bool) -> None:
         """Note what Textual would have written, and write what differs."""
         if (self._frame.width, self._frame.height) != size:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from textual.message import Message
 from textual.screen import Screen
 
-from ten_tui.store.arrange import PaneId, arrange
+from ten_tui.store.arrange import ORDER, PaneId, arrange
 from ten_tui.widgets.config import ConfigPane
 from ten_tui.widgets.detail import Detail
 from ten_tui.widgets.events import EventsPane
@@ -112,8 +112,16 @@ class MainScreen(Screen[None]):
             box = self.arrangement.panes.get(name)
             pane.is_active = name is ui.focus
             pane.is_side = box is not None and box.x > 0
+            pane.tabs = self._tabs_beside(name)
             pane.place(box)
         self.repaint()
+
+    def _tabs_beside(self, name: PaneId) -> str:
+        """Name the other panes of a pane's place, with the keys that bring them there."""
+        tabs = self.arrangement.tabs
+        if name not in tabs:
+            return ""
+        return "  ".join(f"{ORDER.index(tab) + 1} {tab.value}" for tab in tabs if tab is not name)
 
     def repaint(self, panes: Iterable[PaneId] | None = None) -> None:
         """Draw panes again, head and foot with them; only rows that changed reach the terminal."""

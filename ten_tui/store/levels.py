@@ -19,7 +19,7 @@ _WORD = re.compile(
     r"|(?P<debug>DEBUG|debug|TRACE|trace))"
     r"(?![A-Za-z0-9_/.-])"
 )
-_INKS = {"bad": Ink.BAD, "warn": Ink.WARN, "info": Ink.INFO, "debug": Ink.FAINT}
+_INKS = {"bad": Ink.BAD, "warn": Ink.WARN, "info": Ink.DIM, "debug": Ink.FAINT}
 
 
 class Level(NamedTuple):

@@ -202,11 +202,14 @@ class Logs:
         self.is_following = False
         self.cursor = number
         context = max(0, height // 3)
-        held = bool(self.held) and self.held[0].number <= number <= self.held[-1].number
-        if held:
-            self.top = self.held[max(0, self.index(number) - context)].number
-            return None
-        self.top = max(self.oldest, number - context)
+        if self.held and self.held[0].number <= number <= self.held[-1].number:
+            place = self.index(number) - context
+            if self.held[-1].number + 1 >= self.end:
+                place = min(place, len(self.held) - height)
+            if place >= 0 or self.held[0].number <= self.oldest:
+                self.top = self.held[max(0, place)].number
+                return None
+        self.top = max(self.oldest, min(number - context, self.end - height))
         self.held = []
         return Page(self.query, self.top, max(200, 4 * height))
 

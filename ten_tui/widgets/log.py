@@ -73,6 +73,7 @@ class LogPane(Pane):
                 break
             line.put(f"  {text}", style(note, ground))
         size = f"{fmt.count(logs.end - logs.oldest)} lines {fmt.size(logs.size_bytes)}"
+        self.put_tabs(line, width - len(size) - 3)
         if logs.is_known and line.width + len(size) + 3 < width:
             line.right(size, style(Ink.FAINT, ground), width - 1, blank)
         return line.fill(width, blank)

@@ -36,6 +36,7 @@ class Pane(Widget):
         self.palette = palette
         self.is_active = False
         self.is_side = False
+        self.tabs = ""
         self._rows: list[list[tuple[str, object]]] = []
         self._strips: list[Strip] = []
         self._drawn_size = (0, 0)
@@ -123,6 +124,12 @@ class Pane(Widget):
         line.put(text, style(ink, ground, is_bold=self.is_active))
         if number:
             line.put(f" {number}", style(Ink.FAINT, ground))
+        self.put_tabs(line, width - len(note) - 3)
         if note:
             line.right(note, style(note_ink, ground), width - 1, style(Ink.TEXT, ground))
         return line.fill(width, style(Ink.TEXT, ground))
+
+    def put_tabs(self, line: Line, edge: int) -> None:
+        """Name the panes that share this place, with their keys, where there is room."""
+        if self.tabs and line.width + len(self.tabs) + 3 < edge:
+            line.put(f"   {self.tabs}", self.palette.style(Ink.FAINT, Ground.RAISED))

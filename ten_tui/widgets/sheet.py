@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ten_tui.store.picker import Item, Picker
     from ten_tui.widgets.palette import Palette
 
-HELP_COLUMN = 42
+HELP_COLUMN = 46
 _EDGE = 2
 
 
@@ -116,36 +116,38 @@ class HelpSheet(Sheet):
 
     def wanted_size(self, width: int, height: int) -> tuple[int, int]:
         """Take nearly all."""
-        columns = max(1, min(3, (width - 2) // HELP_COLUMN))
-        total = sum(len(rows) + 2 for _, rows in self._groups)
-        return min(width - 2, columns * HELP_COLUMN + 2), min(height - 2, -(-total // columns) + 4)
+        columns = self._columns(width - 4)
+        rows = max(map(len, columns)) + 3
+        return min(width - 2, len(columns) * HELP_COLUMN + 2), min(height - 2, rows)
 
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the title and the groups, set in columns."""
-        columns = max(1, (width - 1) // HELP_COLUMN)
-        cells = self._cells()
-        body = height - 2
-        per_column = max(body, -(-len(cells) // columns))
-        self.top = max(0, min(self.top, per_column - body))
-        more = "j k scroll · Esc leaves" if per_column > body else "Esc leaves"
+        columns = self._columns(width - 2)
+        longest, body = max(map(len, columns)), height - 2
+        self.top = max(0, min(self.top, longest - body))
+        more = "j k scroll · Esc leaves" if longest > body else "Esc leaves"
         lines = [self.heading(self._title, more, width), Line()]
-        for row in range(self.top, min(per_column, self.top + body)):
+        for row in range(self.top, min(longest, self.top + body)):
             line = Line().to(1, self.palette.style(Ink.TEXT, Ground.OVERLAY))
-            for column in range(columns):
-                place = column * per_column + row
-                if place < len(cells):
-                    self._cell(line, cells[place], 1 + column * HELP_COLUMN)
+            for place, cells in enumerate(columns):
+                if row < len(cells):
+                    self._cell(line, cells[row], 1 + place * HELP_COLUMN)
             lines.append(line)
         return lines
 
-    def _cells(self) -> list[tuple[str, str]]:
-        cells: list[tuple[str, str]] = []
+    def _columns(self, width: int) -> list[list[tuple[str, str]]]:
+        """Set the groups in columns of about one height; a group is not torn."""
+        number = max(1, min(3, width // HELP_COLUMN))
+        total = sum(len(rows) + 2 for _, rows in self._groups)
+        columns: list[list[tuple[str, str]]] = [[]]
         for name, rows in self._groups:
-            if cells:
-                cells.append(("", ""))
-            cells.append((name, ""))
-            cells.extend(rows)
-        return cells
+            has_room = len(columns[-1]) + len(rows) // 2 < total / number
+            if columns[-1] and not has_room and len(columns) < number:
+                columns.append([])
+            if columns[-1]:
+                columns[-1].append(("", ""))
+            columns[-1] += [(name, ""), *rows]
+        return columns
 
     def _cell(self, line: Line, cell: tuple[str, str], column: int) -> None:
         style = self.palette.style

@@ -559,3 +559,54 @@ def demo_engine(**more: object) -> FakeEngine:
             )
         )
     return engine
+
+
+HOSTILE = (
+    "plain \x1b[31mred\x1b[0m \x1b[2J\x1b[H cleared",
+    "title \x1b]0;owned\x07 and \x1b]52;c;b3duZWQ=\x07 clipboard \x1b]8;;http://x\x1b\\link",
+    "c1 \x9b31m \x9d0;owned\x9c \x90q\x9c \x85 next",
+    "bidi \u202eabc\u202c \u2066x\u2069 \u200f mark",
+    "nul \x00 bell \x07 back \x08\x08 tab\tstop cr\rover vt\x0b ff\x0c del\x7f",
+    "wide 日本語テキスト 한국어 emoji 👩‍👩‍👧‍👦 🏳️‍🌈 flags 🇩🇪",
+    "zalgo e" + "\u0301" * 200 + " end",
+    "dcs \x1bP$q q\x1b\\ apc \x1b_x\x1b\\ pm \x1b^x\x1b\\ decset \x1b[?1049l \x1bc reset",
+    "private \ue000 surrogate \ufffd noncharacter \uffff \U0010ffff",
+    "sep \u2028 par \u2029 bom \ufeff zwj \u200d soft\u00adhyphen nbsp\u00a0",
+    "x" * 4096,
+    "HOSTILE-END",
+)
+
+
+def make_hostile(engine: FakeEngine) -> None:
+    """Put attacks on the terminal wherever text comes from outside."""
+    for name in engine.instances:
+        engine.lines[name] = [
+            LogLine(
+                number,
+                int(T0 * 1e9),
+                "stderr" if number % 2 else "stdout",
+                text,
+                10_000_000 if text.startswith("xxx") else 0,
+            )
+            for number, text in enumerate(HOSTILE)
+        ]
+    bad = "\x1b]0;owned\x07\x9b2J\u202e\r\n"
+    one = engine.instances["api:carol"]
+    engine.instances["api:carol"] = msgspec.structs.replace(
+        one,
+        version=bad,
+        isolation=bad,
+        why=Why(
+            summary=bad + "why",
+            path=bad,
+            step=bad,
+            errno=bad,
+            signal=bad,
+            stderr_tail=HOSTILE,
+            since=T0,
+        ),
+    )
+    engine.happen(bad + "event", instance="api:carol", actor=bad, command=bad)
+    engine.config = msgspec.structs.replace(
+        engine.config, path=bad, text=bad + "\n" + "\n".join(HOSTILE), warnings=(bad,)
+    )

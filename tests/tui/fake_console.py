@@ -5,7 +5,7 @@ import argparse
 from ten_tui.app import TenApp
 from ten_tui.client import Endpoint, connect
 from ten_tui.driver import ConsoleDriver
-from tests.tui.fake import FakeEngine, demo_engine, many_instances
+from tests.tui.fake import FakeEngine, demo_engine, make_hostile, many_instances
 
 
 def main() -> None:
@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--theme")
     parser.add_argument("--logs")
     parser.add_argument("--socket", help="of an engine that runs, instead of the fake one")
+    parser.add_argument("--hostile", action="store_true", help="logs that attack the terminal")
     given = parser.parse_args()
     if given.socket:
         TenApp(
@@ -34,6 +35,8 @@ def main() -> None:
     else:
         engine = demo_engine(is_ticking=True, busy=given.busy)
     engine.lines_per_second = given.lines
+    if given.hostile:
+        make_hostile(engine)
     TenApp(
         engine.connect, theme_name=given.theme, logs=given.logs, driver_class=ConsoleDriver
     ).run()

@@ -118,6 +118,15 @@ def test_go_to_a_held_line_needs_nothing() -> None:
     assert not logs.is_following
 
 
+def test_go_to_a_line_near_the_end_fills_the_view() -> None:
+    logs = opened(100, 60)
+    assert logs.go_to(98, 9) is None
+    assert numbers(logs, 9) == list(range(91, 100))
+    page = logs.go_to(30, 9)
+    assert page is not None
+    assert page.first == 27
+
+
 def test_wrapped_lines_take_rows_and_the_last_line_ends_the_view() -> None:
     logs = Logs(is_wrapped=True)
     logs.open(LogQuery("a:b"))
@@ -218,7 +227,7 @@ def test_whatever_is_done_lines_are_in_order_and_bounded(steps: list[tuple[str, 
 def test_levels_are_found_by_their_words() -> None:
     assert find_level("2024-01-01 ERROR it broke") == (11, 16, Ink.BAD)
     assert find_level("level=warn msg=slow") == (6, 10, Ink.WARN)
-    assert find_level('{"level":"info"}') == (10, 14, Ink.INFO)
+    assert find_level('{"level":"info"}') == (10, 14, Ink.DIM)
     assert find_level("ValueError: no") == (0, 10, Ink.BAD)
     assert find_level("no terror, informal errors/second") is None
     assert find_level("x" * 500 + " ERROR") is None
