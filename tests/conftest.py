@@ -1,12 +1,12 @@
 """Fixtures of all tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import leaks
+from tests import leaks, require
 
 settings.register_profile(
     "fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -34,3 +34,15 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     leaks.end_processes(before)
     if left:
         pytest.fail(f"left behind: {left}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything is required, a skip is a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and require.is_everything_required():
+        report.outcome = "failed"
+        report.longrepr = f"TEN_REQUIRE=all: skipped: {report.longrepr}"
+    return report

@@ -9,12 +9,17 @@ import shutil
 import pytest
 
 
+def is_everything_required() -> bool:
+    """Tell whether nothing may be skipped."""
+    return os.environ.get("TEN_REQUIRE") == "all"
+
+
 def require(condition: bool, reason: str, fix: str) -> None:
     """Go on if the host has it; else skip, or fail where everything is required."""
     if condition:
         return
     text = f"{reason}; {fix}"
-    if os.environ.get("TEN_REQUIRE") == "all":
+    if is_everything_required():
         pytest.fail(f"TEN_REQUIRE=all: {text}", pytrace=False)
     pytest.skip(text)
 
