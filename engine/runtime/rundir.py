@@ -8,6 +8,7 @@ keeper's memory, and a start that fails has started nothing.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -27,6 +28,7 @@ FOLDERS = ("fifo", "instances", "log")
 """Folders in the run folder, besides the doors' own."""
 
 _BACKLOG = 4096
+_MAX_PORT = 65535
 _LIFELINE_SECONDS = 5.0
 _LOG_BYTES = 10 * 1024 * 1024
 
@@ -166,15 +168,19 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     """
     host = host.strip("[]")
     try:
+        if not 0 <= port <= _MAX_PORT:
+            raise OSError(errno.EINVAL, f"a port is at most {_MAX_PORT}")
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listening = socket.socket(found[0][0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(found[0][4])
-        listening.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        with contextlib.ExitStack() as undo:
+            listening = socket.socket(found[0][0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            undo.callback(listening.close)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(found[0][4])
+            listening.listen(_BACKLOG)
+            undo.pop_all()
+    except OSError as error:
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise StartError(f"cannot listen on {where}: {reason}") from error
+        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from error
     return listening
 
 

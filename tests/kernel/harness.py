@@ -35,19 +35,20 @@ class Told:
 class Played:
     """One life of the engine: what it was told at its start, and a way to give orders."""
 
-    def __init__(self, link: socket.socket) -> None:
-        self.link = link
+    def __init__(self, door: socket.socket) -> None:
+        """Take the end of the link from the process that stands for the engine."""
+        door.settimeout(SECONDS)
+        raw = door.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        self.pid = int.from_bytes(raw[:4], sys.byteorder)
+        _, fds, _, _ = socket.recv_fds(door, 16, 1)
+        door.close()
+        self.link = socket.socket(fileno=fds[0])
         self.link.settimeout(SECONDS)
         self.inbox: list[Told] = []
         self.seq = 0
         self.greeting: list[Told] = []
         while not self.greeting or self.greeting[-1]["type"] != "ready":
             self.greeting.append(self.take())
-
-    @property
-    def pid(self) -> int:
-        raw = self.link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return int.from_bytes(raw[:4], sys.byteorder)
 
     def take(self) -> Told:
         data, fds, _, _ = socket.recv_fds(self.link, 1 << 20, 253)

@@ -243,8 +243,8 @@ def test_cgroup_kill_takes_everything(
     assert told["ok"], told
     read_all(told.fds[1], until=b"up\n")
     assert told["pid"] == told["main_pid"]
+    wait_for(lambda: len(Path(path, "cgroup.procs").read_text().split()) == 3)
     pids = Path(path, "cgroup.procs").read_text().split()
-    assert len(pids) == 3
     assert str(_find("sleep\0001234.7")) in pids
     engine.order("kill", name="api:x")
     engine.find("exit", name="api:x")
