@@ -9,6 +9,7 @@ but for where pieces of a body begin and end. What could be read in two ways is 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ class Phase(Enum):
     BROKEN = auto()
 
 
-class _Reader:
+class _Reader(ABC):
     """What both sides share: heads that come in pieces, and bodies.
 
     Attributes:
@@ -99,11 +100,15 @@ class _Reader:
 
     # --- heads ---
 
+    @abstractmethod
     def _read(self, groups: tuple[bytes, ...]) -> RequestHead | ResponseHead:
-        raise NotImplementedError
+        """Read a whole head, and go to where its body begins."""
+        ...
 
+    @abstractmethod
     def _why_refused(self, head: bytes) -> Refused:
-        raise NotImplementedError
+        """Say why a whole head within the limit is none."""
+        ...
 
     def _take_head(self, data: bytes, events: list[Event]) -> bytes:
         """Read a head if it is whole; give the bytes after it."""

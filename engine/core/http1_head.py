@@ -40,7 +40,9 @@ FIELDS = re.compile(_FIELDS)
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
 """What no head may hold anywhere: control bytes, a bare LF, a bare CR."""
 
-_OTHER_VERSION = re.compile(rb"[!-~]++ [!-~]++ HTTP/[0-9]\.[0-9]\r\n")
+_OTHER_VERSION = re.compile(
+    _TOKEN + rb" [!\"$-~]++ HTTP/(?!1\.[01])[0-9]\.[0-9]\r\n",
+)
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]{0,255}|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]++)(.*+)")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -313,7 +315,8 @@ def digest_trailers(lines: bytes) -> bytes:
         raise HeadRefused(400, "bad trailers")
     _count_lines(b"\n" + lines)
     led = b"\r\n" + lines
-    return _without(led, _gather(_TRAILER_SPECIAL, led).cuts)[2:]
+    cuts = [(match.start() + 1, match.end() + 1) for match in _TRAILER_SPECIAL.finditer(led)]
+    return _without(led, cuts)[2:]
 
 
 def read_target(method: bytes, target: bytes, host: bytes | None) -> tuple[bytes, bytes | None]:
@@ -338,9 +341,7 @@ def read_target(method: bytes, target: bytes, host: bytes | None) -> tuple[bytes
 
 
 def refusal_of_request(head: bytes) -> HeadRefused:
-    """Say why a whole head within the limit is no request."""
-    if FORBIDDEN.search(head):
-        return HeadRefused(400, "control byte, bare CR or bare LF")
-    if _OTHER_VERSION.match(head) and not REQUEST.match(head.partition(b"\r\n")[0] + b"\r\n\r\n"):
+    """Say why a whole head is no request, where neither its size nor a forbidden byte is why."""
+    if _OTHER_VERSION.match(head):
         return HeadRefused(505, "version not supported")
     return HeadRefused(400, "not HTTP/1.1")
