@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,7 @@ from ten_tui.actions import hints
 from ten_tui.console import Console
 from ten_tui.driver import ConsoleDriver
 from ten_tui.frame import Frame
-from ten_tui.link import (
-    Done,
-    Link,
-    LinkChanged,
-    LinkMeasured,
-    StreamArrived,
-    TailArrived,
-)
+from ten_tui.link import Link
 from ten_tui.painter import Painter
 from ten_tui.screens.main import MainScreen
 from ten_tui.screens.sheets import HelpScreen, PickScreen
@@ -38,10 +32,12 @@ if TYPE_CHECKING:
 
     from ten_tui.client import Endpoint
     from ten_tui.link import Client
+    from ten_tui.messages import Done, LinkChanged, LinkMeasured, StreamArrived, TailArrived
     from ten_tui.store.arrange import PaneId
     from ten_tui.store.picker import Picker
 
 TICK_SECONDS = 1.0
+LEAVE_SECONDS = 1.0
 
 
 class TenApp(App[int]):
@@ -101,9 +97,10 @@ class TenApp(App[int]):
         for error in self._set.errors[:1]:
             self.logic.deeds.say(error, Ink.WARN)
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         """Let the link go."""
         self.link.close()
+        await asyncio.to_thread(self.link.join, LEAVE_SECONDS)
 
     def _tick(self) -> None:
         driver = self._driver

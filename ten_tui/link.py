@@ -10,17 +10,19 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from textual.message import Message
-
 from engine.core.errors import EngineUnreachable, NotFound, TenError
 from engine.core.wire import LogWindow, Snapshot
+from ten_tui.messages import Done, LinkChanged, LinkMeasured, StreamArrived, TailArrived
 from ten_tui.store.view import LinkState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from textual.message import Message
 
     from engine.core.wire import LogMatches, Sample, Update
     from ten_tui.store.logs import LogQuery, Page
@@ -99,56 +101,6 @@ class Client(Protocol):
         ...
 
 
-class StreamArrived(Message):
-    """Updates wait in the link's queue."""
-
-    def can_replace(self, message: Message) -> bool:
-        """One of these is enough."""
-        return isinstance(message, StreamArrived)
-
-
-class LinkChanged(Message):
-    """The link came or went."""
-
-    def __init__(self, state: LinkState, reason: str = "", retry_at: float = 0.0) -> None:
-        """Say how it is."""
-        super().__init__()
-        self.state = state
-        self.reason = reason
-        self.retry_at = retry_at
-
-
-class LinkMeasured(Message):
-    """How long a question took."""
-
-    def __init__(self, trip_ms: float) -> None:
-        """Keep the time."""
-        super().__init__()
-        self.trip_ms = trip_ms
-
-
-class TailArrived(Message):
-    """The end of a log, as it was asked for."""
-
-    def __init__(self, query: LogQuery, window: LogWindow, *, is_following: bool) -> None:
-        """Keep what was asked with the answer."""
-        super().__init__()
-        self.query = query
-        self.window = window
-        self.is_following = is_following
-
-
-class Done(Message):
-    """Something asked for is answered, or failed."""
-
-    def __init__(self, then: Callable[[object, TenError | None], None], value: object) -> None:
-        """Keep what is to be done with it."""
-        super().__init__()
-        self.then = then
-        self.value = None if isinstance(value, TenError) else value
-        self.error = value if isinstance(value, TenError) else None
-
-
 @dataclass(frozen=True)
 class LogWish:
     """Which end of which log is in view."""
@@ -175,6 +127,7 @@ class Link:
         self._retry_now = threading.Event()
         self._streaming: Client | None = None
         self._feeding: Client | None = None
+        self._threads: list[threading.Thread] = []
         self._window_seen: LogWindow | None = None
         self.log_interval = 0.125
         """Seconds between two windows of a log that is flooded; the app sets it by its budget."""
@@ -183,7 +136,9 @@ class Link:
         """Start the threads."""
         targets = [self._stream, self._feed, *[self._work] * _WORKERS]
         for target in targets:
-            threading.Thread(target=target, name=f"link{target.__name__}", daemon=True).start()
+            thread = threading.Thread(target=target, name=f"link{target.__name__}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def close(self) -> None:
         """Let the threads go; those that wait are woken."""
@@ -196,6 +151,12 @@ class Link:
         for client in (self._streaming, self._feeding):
             if client is not None:
                 client.close()
+
+    def join(self, within_seconds: float) -> None:
+        """Wait until the threads have gone."""
+        until = time.monotonic() + within_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def take_updates(self) -> list[Update]:
         """Take what arrived since the last time; an older snapshot's updates are left out."""
@@ -269,12 +230,10 @@ class Link:
         while not self._closed.is_set():
             reason = "engine gone"
             try:
-                self._streaming = self._connect()
-                for update in self._streaming.stream():
-                    if isinstance(update, Snapshot):
+                with closing(self._connect()) as client:
+                    self._streaming = client
+                    if self._read_stream(client):
                         delay = RETRY_LEAST
-                        self._post(LinkChanged(LinkState.LIVE))
-                    self._enqueue(update)
             except (TenError, OSError) as error:
                 reason = _reason(error)
             if self._closed.is_set():
@@ -285,6 +244,22 @@ class Link:
             self._retry_now.clear()
             delay = min(RETRY_MOST, delay * 1.6)
 
+    def _read_stream(self, client: Client) -> bool:
+        """Pass updates on until the stream ends; tells whether there was any."""
+        is_live = False
+        try:
+            for update in client.stream():
+                if isinstance(update, Snapshot):
+                    is_live = True
+                    self._post(LinkChanged(LinkState.LIVE))
+                self._enqueue(update)
+                if self._closed.is_set():
+                    break
+        except (TenError, OSError):
+            if not is_live:
+                raise
+        return is_live
+
     def _enqueue(self, update: Update) -> None:
         with self._lock:
             self._updates.append(update)
@@ -293,6 +268,17 @@ class Link:
             self._post(StreamArrived())
 
     def _feed(self) -> None:
+        try:
+            self._feed_on()
+        finally:
+            self._drop_feeding()
+
+    def _drop_feeding(self) -> None:
+        if self._feeding is not None:
+            self._feeding.close()
+            self._feeding = None
+
+    def _feed_on(self) -> None:
         wish: LogWish | None = None
         end: int | None = None
         while not self._closed.is_set():
@@ -332,7 +318,7 @@ class Link:
             self._pause(1.0, wish)
             return None
         except (TenError, OSError):
-            self._feeding = None
+            self._drop_feeding()
             if self._wish == wish:
                 self._pause(0.5, wish)
             return None
@@ -350,19 +336,27 @@ class Link:
                 self._wished.wait(seconds)
 
     def _work(self) -> None:
-        client: Client | None = None
         while (asked := self._jobs.get()) is not None:
+            try:
+                with closing(self._connect()) as client:
+                    if not self._work_with(client, asked):
+                        return
+            except (TenError, OSError) as error:
+                self._post(Done(asked[1], _as_unreachable(error)))
+
+    def _work_with(self, client: Client, asked: _Job | None) -> bool:
+        """Ask one thing after the other; tells whether to go on with another client."""
+        while asked is not None:
             job, then = asked
             try:
-                client = client or self._connect()
                 self._post(Done(then, job(client)))
+            except (EngineUnreachable, OSError) as error:
+                self._post(Done(then, _as_unreachable(error)))
+                return True
             except TenError as error:
-                if isinstance(error, EngineUnreachable):
-                    client = None
                 self._post(Done(then, error))
-            except OSError as error:
-                client = None
-                self._post(Done(then, EngineUnreachable(str(error))))
+            asked = self._jobs.get()
+        return False
 
 
 _Job = tuple["Callable[[Client], object]", "Callable[[object, TenError | None], None]"]
@@ -370,3 +364,7 @@ _Job = tuple["Callable[[Client], object]", "Callable[[object, TenError | None], 
 
 def _reason(error: Exception) -> str:
     return "engine gone" if isinstance(error, EngineUnreachable | OSError) else str(error)
+
+
+def _as_unreachable(error: Exception) -> TenError:
+    return error if isinstance(error, TenError) else EngineUnreachable(str(error))

@@ -80,6 +80,7 @@ class Transport:
         self._open: set[http.client.HTTPConnection] = set()
         self._kept: http.client.HTTPConnection | None = None
         self._is_closed = False
+        self._user = 0
 
     def request(
         self, method: str, path: str, body: object = None, *, timeout_seconds: float
@@ -124,7 +125,11 @@ class Transport:
             self._is_closed = True
             connections = list(self._open)
         for connection in connections:
-            _shut(connection)
+            if threading.get_ident() == self._user:
+                self._drop(connection)
+            else:
+                # Whoever waits in it is woken, and closes it.
+                _shut(connection)
 
     def _kept_connection(self) -> http.client.HTTPConnection:
         kept = self._kept
@@ -136,6 +141,7 @@ class Transport:
         return self._kept
 
     def _connection(self) -> http.client.HTTPConnection:
+        self._user = threading.get_ident()
         connection = self._make()
         with self._lock:
             if self._is_closed:
