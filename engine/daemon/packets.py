@@ -118,13 +118,13 @@ class PacketLink:
     def _read(self) -> None:
         for _ in range(_READS_PER_WAKEUP):
             if not self.is_open:
-                return None
+                return
             try:
                 data, ancillary, _, _ = self._end.recvmsg(
                     _RECEIVE_BYTES, socket.CMSG_SPACE(_MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
                 )
             except (BlockingIOError, InterruptedError):
-                return None
+                return
             except ConnectionError:
                 self._lost()
                 return
@@ -144,7 +144,7 @@ class PacketLink:
             except (BlockingIOError, InterruptedError):
                 self._waits = True
                 self._loop.add_writer(self._end.fileno(), self._writable)
-                return None
+                return
             except ConnectionError:
                 self._lost()
                 return
@@ -153,7 +153,7 @@ class PacketLink:
                     raise
                 self._waits = True
                 self._loop.call_later(_RETRY_SECONDS, self._flush)
-                return None
+                return
             self._drop_first()
 
     def _writable(self) -> None:

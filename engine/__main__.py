@@ -1,0 +1,247 @@
+"""`python -m engine`: the engine's own programs, and the commands that need no engine.
+
+`serve` checks what it is given and becomes the keeper, which starts `daemon` and `door`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from engine.core.config import describe_error
+from engine.core.errors import SpecError, TenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.core.spec import Config
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the programs; give its exit status."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except SpecError as error:
+        return _fail(describe_error(error))
+    except TenError as error:
+        return _fail(f"{error}\n  {error.hint}" if error.hint else str(error))
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Check everything that can be checked, then become the keeper."""
+    if options.tls or options.staging or options.email:
+        return _fail("TLS is not built in: put a TLS proxy in front of the door's port")
+    path = _config_path(options)
+    config = _read(path, options)
+    data_dir = Path(config.settings.data_dir)
+    _check_database(data_dir)
+    if sys.stdout.isatty():
+        for warning in config.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"ten serves http://{options.domain}:{options.port}; Ctrl-C stops it", flush=True)
+    names = {
+        "--data-dir": str(data_dir),
+        "--config": str(path),
+        "--bind": options.bind,
+        "--port": str(options.port),
+        "--domain": options.domain,
+    }
+    if options.doors:
+        names["--doors"] = str(options.doors)
+    return _become([text for pair in names.items() for text in pair])
+
+
+def daemon(options: argparse.Namespace) -> int:
+    """Be the engine of a keeper."""
+    from engine.daemon.process_setup import run_engine
+
+    return run_engine(
+        keeper_fd=options.keeper_fd,
+        data_dir=Path(options.data_dir),
+        config=options.config,
+        domain=options.domain,
+        port=options.port,
+    )
+
+
+def door(options: argparse.Namespace) -> int:
+    """Be a door of a keeper."""
+    from engine.door.worker import run_door
+
+    return run_door(
+        listen_fd=options.listen_fd,
+        control_fd=options.control_fd,
+        index=options.index,
+        domain=options.domain,
+        uid=options.uid,
+    )
+
+
+def show_config(options: argparse.Namespace) -> int:
+    """Check the configuration, and show what it comes to."""
+    config = _read(_config_path(options), options, is_strict=options.strict)
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if options.check:
+        return 0
+    print(f'Data dir: "{config.settings.data_dir}"')
+    print(f"Health interval: {config.settings.health_check_interval_seconds:g}s")
+    print("\nServices:")
+    for name, spec in config.services.items():
+        print(f"  [{name}]")
+        print(f"    command: {spec.command}")
+        print(f"    isolation: {spec.isolation.value}")
+        if spec.health is not None:
+            print(f"    health: {spec.health}")
+        if spec.idle_timeout_seconds:
+            print(f"    idle_timeout: {spec.idle_timeout_seconds}s")
+    return 0
+
+
+def token_gen(options: argparse.Namespace) -> int:
+    """Make a token and put it in force, also beside an engine that runs."""
+    from engine.daemon.auth import token_gen as make
+
+    data_dir = _data_dir(options) or _read(_config_path(options), options).settings.data_dir
+    token = make(
+        data_dir,
+        tenant=options.tenant,
+        description=options.description,
+        is_read_only=options.read_only,
+    )
+    if options.tenant:
+        print(f"Generated tenant token for '{options.tenant}':")
+    elif options.read_only:
+        print("Generated read-only API token:")
+    else:
+        print("Generated admin API token:")
+    print(f"\n  {token}\n")
+    if options.tenant:
+        print(f"This token can only access instances/logs for tenant '{options.tenant}'.")
+        print("Deploy and route operations are admin-only.")
+    elif options.read_only:
+        print("This token can look at everything and change nothing.")
+    else:
+        print(f"Token saved to {data_dir}/api_token")
+        print(f"Use it in the Authorization header: Bearer {token}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="run the engine in the foreground"))
+    _add_daemon(commands.add_parser("daemon"))
+    _add_door(commands.add_parser("door"))
+    token = commands.add_parser("token-gen", help="make an API token")
+    token.add_argument("--tenant", default="", metavar="T")
+    token.add_argument("--description", default="", metavar="D")
+    token.add_argument("--read-only", action="store_true")
+    token.set_defaults(run=token_gen)
+    config = commands.add_parser("config", help="check the configuration and show it")
+    config.add_argument("--check", action="store_true", help="show nothing but what is wrong")
+    config.add_argument("--strict", action="store_true", help="unknown keys are errors")
+    config.set_defaults(run=show_config)
+    for command in (token, config):
+        _add_place(command)
+    return parser
+
+
+def _add_serve(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-p", "--port", type=int, default=8080)
+    command.add_argument("-d", "--domain", default="localhost")
+    command.add_argument("--bind", default="0.0.0.0", metavar="ADDRESS")  # noqa: S104 - the peer's
+    command.add_argument("--doors", type=int, default=0, metavar="N")
+    command.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
+    command.add_argument("--staging", action="store_true", help=argparse.SUPPRESS)
+    command.add_argument("--email", default="", help=argparse.SUPPRESS)
+    command.set_defaults(run=serve)
+    _add_place(command)
+
+
+def _add_place(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", default="", metavar="FILE")
+    command.add_argument("--data-dir", default="", metavar="D")
+
+
+def _add_daemon(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--keeper-fd", type=int, required=True)
+    command.add_argument("--data-dir", required=True)
+    command.add_argument("--config", required=True)
+    command.add_argument("--domain", required=True)
+    command.add_argument("--port", type=int, required=True)
+    command.set_defaults(run=daemon)
+
+
+def _add_door(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--listen-fd", type=int, required=True)
+    command.add_argument("--control-fd", type=int, required=True)
+    command.add_argument("--index", type=int, required=True)
+    command.add_argument("--domain", required=True)
+    command.add_argument("--uid", type=int, required=True)
+    command.set_defaults(run=door)
+
+
+def _config_path(options: argparse.Namespace) -> Path:
+    """Give the file that is named, or the nearest.
+
+    Raises:
+        TenError: There is none.
+    """
+    from engine.daemon.config_file import find_config
+
+    if options.config:
+        return Path(options.config).absolute()
+    found = find_config(Path.cwd())
+    if found is None:
+        raise TenError("No tenement.toml found. Create one with: ten init")
+    return found
+
+
+def _data_dir(options: argparse.Namespace) -> str:
+    """Give the data directory that is named; it beats the file's."""
+    named = options.data_dir or os.environ.get("TENEMENT_DATA_DIR", "")
+    return str(Path(named).absolute()) if named else ""
+
+
+def _read(path: Path, options: argparse.Namespace, *, is_strict: bool = False) -> Config:
+    from engine.daemon.config_file import read_config
+
+    return read_config(path, is_strict=is_strict, data_dir=_data_dir(options))
+
+
+def _check_database(data_dir: Path) -> None:
+    """Open the database once: a damaged one is said here, not in a log file.
+
+    Raises:
+        TenError: It cannot be used.
+        OSError: The directory cannot be made.
+    """
+    from engine.daemon.auth import DATABASE_FILE
+    from engine.daemon.store import Store
+
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Store(data_dir / DATABASE_FILE).close()
+
+
+def _become(arguments: list[str]) -> NoReturn:
+    """Go on as the keeper, with nothing of this program's memory."""
+    sys.stdout.flush()
+    command = [sys.executable, "-P", "-m", "engine.keeper", *arguments]
+    os.execv(command[0], command)  # noqa: S606 - no shell is what is meant
+
+
+def _fail(message: str) -> int:
+    print(f"Error: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

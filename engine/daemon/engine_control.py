@@ -1,0 +1,219 @@
+"""The engine as its API sees it: `engine.daemon.control.Control`, kept by the parts behind it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine import __version__
+from engine.core.wire import API_VERSION, EngineView, HostSample, Sample, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from engine.core.spec import Config
+    from engine.core.wire import ConfigView, Event, InstanceView, LogMatches, LogWindow
+    from engine.daemon.acts import Acts
+    from engine.daemon.control import RequestTotals
+    from engine.daemon.figures import Figures
+    from engine.daemon.logs_view import LogsView
+    from engine.daemon.registry import Registry
+    from engine.daemon.reloading import Reloader
+    from engine.daemon.store import Store
+    from engine.daemon.stream import Broadcaster, Subscriber
+
+SNAPSHOT_EVENTS = 200
+"""The newest events in a Snapshot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What does not change while the engine lives."""
+
+    data_dir: str
+    domain: str
+    port: int
+    started_at: float
+
+
+class EngineControl:
+    """Gives each question to the part that knows."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        registry: Registry,
+        store: Store,
+        broadcaster: Broadcaster,
+        acts: Acts,
+        figures: Figures,
+        logs: LogsView,
+        reloader: Reloader,
+    ) -> None:
+        """Take the parts."""
+        self._identity = identity
+        self._registry = registry
+        self._store = store
+        self._broadcaster = broadcaster
+        self._acts = acts
+        self._figures = figures
+        self._logs = logs
+        self._reloader = reloader
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._registry.config
+
+    # --- what there is ---
+
+    def engine_view(self) -> EngineView:
+        """See `Control`."""
+        identity, console = self._identity, self._registry.config.console
+        return EngineView(
+            version=__version__,
+            api_version=API_VERSION,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            started_at=identity.started_at,
+            data_dir=identity.data_dir,
+            domain=identity.domain,
+            url=f"http://{identity.domain}:{identity.port}",
+            banner=console.banner,
+            colour=console.colour,
+            protect=console.protect,
+        )
+
+    def config_view(self) -> ConfigView:
+        """See `Control`."""
+        return self._reloader.view()
+
+    def snapshot(self) -> Snapshot:
+        """See `Control`."""
+        latest = {each.name: each.series.latest for each in self._registry}
+        return Snapshot(
+            engine=self.engine_view(),
+            host=self._figures.host or HostSample(time=self._identity.started_at),
+            services=self._reloader.services(),
+            instances=self.instances(),
+            samples={name: sample for name, sample in latest.items() if sample is not None},
+            config=self._reloader.view(),
+            events=self._store.events(limit=SNAPSHOT_EVENTS),
+        )
+
+    def instances(self) -> list[InstanceView]:
+        """See `Control`."""
+        return [each.view() for each in self._registry.sorted()]
+
+    def instance(self, name: str) -> InstanceView:
+        """See `Control`."""
+        return self._registry.get(name).view()
+
+    def samples(self, name: str, seconds: int) -> list[Sample]:
+        """See `Control`."""
+        return self._registry.get(name).series.newest(seconds)
+
+    def subscribe(self) -> Subscriber:
+        """See `Control`."""
+        return self._broadcaster.subscribe()
+
+    def events(self, after: int = 0, limit: int = 200) -> list[Event]:
+        """See `Control`."""
+        return self._store.events(after, limit)
+
+    def storage_used(self, name: str) -> int:
+        """See `Control`."""
+        return self._registry.get(name).storage_used_bytes
+
+    def requests_total(self) -> dict[str, RequestTotals]:
+        """See `Control`."""
+        return {**self._store.requests()}
+
+    # --- acts ---
+
+    async def spawn(self, name: str, *, actor: str) -> InstanceView:
+        """See `Control`."""
+        return await self._acts.spawn(name, actor=actor)
+
+    async def stop(self, name: str, *, actor: str, hold_seconds: float = 0.0) -> None:
+        """See `Control`."""
+        await self._acts.stop(name, actor=actor, hold_seconds=hold_seconds)
+
+    async def restart(self, name: str, *, actor: str) -> InstanceView:
+        """See `Control`."""
+        return await self._acts.restart(name, actor=actor)
+
+    async def undo(self, name: str, *, actor: str) -> str:
+        """See `Control`."""
+        return await self._acts.undo(name, actor=actor)
+
+    def set_weight(self, name: str, weight: int, *, actor: str) -> InstanceView:
+        """See `Control`."""
+        return self._acts.set_weight(name, weight, actor=actor)
+
+    async def check_health(self, name: str) -> str:
+        """See `Control`."""
+        return await self._acts.check_health(name)
+
+    async def reload(self, *, actor: str) -> ConfigView:
+        """See `Control`."""
+        return await self._reloader.reload(actor=actor)
+
+    # --- logs ---
+
+    async def log_window(
+        self,
+        name: str,
+        *,
+        first: int | None = None,
+        count: int = 100,
+        stream: str = "",
+        text: str = "",
+        since_ns: int = 0,
+        until_ns: int = 0,
+    ) -> LogWindow:
+        """See `Control`."""
+        return await self._logs.window(
+            name,
+            first=first,
+            count=count,
+            stream=stream,
+            text=text,
+            since_ns=since_ns,
+            until_ns=until_ns,
+        )
+
+    async def log_search(
+        self,
+        name: str,
+        *,
+        text: str,
+        first: int,
+        is_backward: bool = False,
+        is_regex: bool = False,
+        limit: int = 1,
+    ) -> LogMatches:
+        """See `Control`."""
+        return await self._logs.search(
+            name,
+            text=text,
+            first=first,
+            is_backward=is_backward,
+            is_regex=is_regex,
+            limit=limit,
+        )
+
+    async def log_wait(self, name: str, end: int, timeout_seconds: float) -> None:
+        """See `Control`."""
+        await self._logs.wait(name, end, timeout_seconds)
+
+    def log_raw(self, name: str) -> AsyncIterator[bytes]:
+        """See `Control`."""
+        return self._logs.raw(name)
+
+    def log_names(self) -> list[str]:
+        """See `Control`."""
+        return self._logs.names()

@@ -1,0 +1,148 @@
+"""Figures of the host and of every instance, once a second; what is idle goes to sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from engine.core import life
+from engine.core.latency import BUCKETS, Traffic
+from engine.core.wire import HostSample, Samples
+from engine.daemon import tasks
+from engine.daemon.clock import wall
+from engine.daemon.sampler import HostSampler
+from engine.daemon.storage import StorageMeter
+from engine.daemon.store import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.core.doorwire import InstanceStats
+    from engine.daemon.instance import Instance
+    from engine.daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 1.0
+CHECKPOINT_SECONDS = 60.0
+
+
+class Figures:
+    """Adds up what doors, cgroups and rings tell.
+
+    Attributes:
+        host: The newest sample of the host, None before the first.
+        keeper_pid: Counted among our own processes once it is known.
+    """
+
+    def __init__(self, supervisor: Supervisor, data_dir: Path) -> None:
+        """Measure the instances of a supervisor, whose data lie in a folder."""
+        self.host: HostSample | None = None
+        self.keeper_pid = 0
+        self._supervisor = supervisor
+        self._tools = supervisor.tools
+        self._registry = supervisor.registry
+        self._data_dir = data_dir
+        self._traffic: dict[str, Traffic] = {}
+        self._host_sampler = HostSampler(data_dir, self._own_pids)
+        self._storage = StorageMeter(self._on_measured)
+        self._measured: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._storage.start()
+        self._task = tasks.spawn(self._run(), name="figures")
+
+    async def stop(self) -> None:
+        """Measure no more."""
+        await self._storage.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def on_stats(self, stats: dict[str, InstanceStats]) -> None:
+        """Take what a door has seen since its last word."""
+        for name, each in stats.items():
+            instance = self._registry.instances.get(name)
+            if instance is None:
+                continue
+            self._note_activity(instance, each.last)
+            if each.requests and len(each.buckets) == BUCKETS:
+                self._count(name, each)
+
+    def _note_activity(self, instance: Instance, last: float) -> None:
+        now, clock = time.monotonic(), wall()
+        # A door has our clock: a word about the future is none that is believed.
+        instance.activity_at = max(instance.activity_at, min(last, clock))
+        idle_seconds = max(0.0, clock - instance.activity_at)
+        instance.active_since = max(instance.active_since, now - idle_seconds)
+
+    def _count(self, name: str, stats: InstanceStats) -> None:
+        counts = (stats.requests, stats.errors, stats.ms_sum, stats.buckets)
+        self._traffic.setdefault(name, Traffic()).add(*counts)
+        try:
+            self._tools.store.add_requests(name, *counts)
+        except StoreError as error:
+            log.error("requests are counted but not kept: %s", error)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due, checkpoint_at = loop.time(), loop.time() + CHECKPOINT_SECONDS
+        while True:
+            # After a stall the missed seconds are left out, not made up for.
+            due = max(due + INTERVAL_SECONDS, loop.time())
+            await asyncio.sleep(due - loop.time())
+            try:
+                await self._tick()
+                if loop.time() >= checkpoint_at:
+                    checkpoint_at = loop.time() + CHECKPOINT_SECONDS
+                    await asyncio.to_thread(self._tools.store.checkpoint)
+            except (StoreError, OSError) as error:
+                log.error("figures of this second are lost: %s", error)
+
+    async def _tick(self) -> None:
+        traffic, self._traffic = self._traffic, {}
+        samples = await self._tools.sampler.sample(traffic)
+        self.host = self._host_sampler.sample(traffic.values())
+        for name, sample in samples.items():
+            known = self._registry.instances.get(name)
+            if known is not None:
+                known.series.append(sample)
+        self._tools.broadcaster.publish(Samples(host=self.host, instances=samples))
+        self._tools.store.flush()
+        self._watch_storage()
+        self._put_idle_to_sleep()
+
+    def _put_idle_to_sleep(self) -> None:
+        now = time.monotonic()
+        for instance in self._registry:
+            timeout = instance.spec.idle_timeout_seconds
+            if not timeout or instance.life.state not in life.ROUTED:
+                continue
+            if self._tools.doors.inflight(instance.name):
+                instance.active_since = now
+            elif now - instance.active_since > timeout:
+                self._supervisor.apply(instance, life.Idle())
+
+    def _watch_storage(self) -> None:
+        known = set(self._registry.instances)
+        for name in known - self._measured:
+            instance = self._registry.instances[name]
+            self._storage.watch(name, self._data_dir / instance.service / instance.id)
+        for name in self._measured - known:
+            self._storage.unwatch(name)
+        self._measured = known
+
+    def _on_measured(self, name: str, size_bytes: int) -> None:
+        instance = self._registry.instances.get(name)
+        if instance is not None and instance.storage_used_bytes != size_bytes:
+            instance.storage_used_bytes = size_bytes
+            self._supervisor.tell(instance)
+
+    def _own_pids(self) -> list[int]:
+        own = [os.getpid(), *self._tools.doors.pids()]
+        return [*own, self.keeper_pid] if self.keeper_pid else own

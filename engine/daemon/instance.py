@@ -1,0 +1,190 @@
+"""One instance: its life, its process and what is known about it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.core.life import Life, Process, Timer
+from engine.core.names import split_instance
+from engine.core.reload import spec_digest
+from engine.core.series import Series
+from engine.core.wire import InstanceView
+from engine.daemon.clock import wall
+from engine.daemon.store import StoredInstance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.core.spec import ServiceSpec
+    from engine.daemon.process import LiveProcess
+
+UNDO_SECONDS = 10.0
+"""How long a change of weight can be taken back."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the next engine needs to go on exactly; stored as JSON beside the columns.
+
+    Attributes:
+        generation: Of the last launch that was ordered.
+        state_since, activity_at: Seconds since the epoch.
+    """
+
+    life: Life
+    generation: int = 0
+    state_since: float = 0.0
+    activity_at: float = 0.0
+
+
+class Instance:
+    """What the supervisor knows of one instance.
+
+    Attributes:
+        spec: Of its service, as configured now (or last, where the service is gone).
+        wanted_digest: Of `spec`; `digest` is that of the running process.
+        life: Changed by the supervisor alone.
+        process: None while there is none.
+        generation: Counts launches.
+        state_since: Wall clock; `life.state_since` is monotonic.
+        activity_at: Wall clock of the last request, 0 without one.
+        active_since: Monotonic; from when idleness counts.
+        weight_before: What undo would give back, and until when (monotonic).
+    """
+
+    def __init__(self, name: str, spec: ServiceSpec, life: Life | None = None) -> None:
+        """Know an instance that has never run."""
+        self.name = name
+        self.service, self.id = split_instance(name)
+        self.spec = spec
+        self.wanted_digest = spec_digest(spec)
+        self.life = life or Life(name=name)
+        self.process: LiveProcess | None = None
+        self.generation = 0
+        self.weight = 100
+        self.version = ""
+        self.state_since = wall()
+        self.activity_at = 0.0
+        self.active_since = time.monotonic()
+        self.storage_used_bytes = 0
+        self.series = Series()
+        self.timers: dict[Timer, asyncio.TimerHandle] = {}
+        self.weight_before: tuple[int, float] | None = None
+        self._changed = asyncio.Event()
+
+    def configure(self, spec: ServiceSpec) -> None:
+        """Take what the configuration says from now on."""
+        self.spec = spec
+        self.wanted_digest = spec_digest(spec)
+
+    @property
+    def port(self) -> int:
+        """Where it listens, 0 without a process."""
+        return self.process.blob.port if self.process else 0
+
+    @property
+    def digest(self) -> str:
+        """Digest of what its process was started with, "" without one."""
+        return self.process.blob.spec_digest if self.process else ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its program runs."""
+        return self.process is not None and self.life.process is Process.RUNNING
+
+    def is_over(self) -> bool:
+        """Tell whether it has no process, nor one on its way."""
+        return self.life.process is Process.NONE
+
+    async def until(self, claim: Callable[[], bool]) -> None:
+        """Wait until something is true of it; looked at after every step."""
+        while not claim():
+            await self._changed.wait()
+
+    def notify(self) -> None:
+        """Wake those who wait in `until`."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def undo(self, now: float) -> tuple[str, float]:
+        """Say what undo would take back and until when (monotonic); "" and 0 if nothing."""
+        if self.life.hold_until:
+            return self.life.undo, self.life.hold_until
+        if self.weight_before is not None and now < self.weight_before[1]:
+            return f"weight {self.weight_before[0]}", self.weight_before[1]
+        return "", 0.0
+
+    def stored(self) -> StoredInstance:
+        """Give what outlives the engine."""
+        life = self.life
+        kept = Kept(
+            life=life,
+            generation=self.generation,
+            state_since=self.state_since,
+            activity_at=self.activity_at,
+        )
+        return StoredInstance(
+            name=self.name,
+            desired=life.desired,
+            state=life.state,
+            weight=self.weight,
+            restarts=life.restarts,
+            version=self.version,
+            why=life.why,
+            started_at=self.process.blob.started_at if self.process else 0.0,
+            spec_digest=self.digest,
+            life=msgspec.json.encode(kept),
+        )
+
+    def restore(self, stored: StoredInstance) -> None:
+        """Take up what an earlier engine left."""
+        self.weight = stored.weight
+        self.version = stored.version
+        self.life = Life(
+            name=self.name,
+            desired=stored.desired,
+            state=stored.state,
+            restarts=stored.restarts,
+            why=stored.why,
+        )
+        try:
+            kept = msgspec.json.decode(stored.life, type=Kept)
+        except msgspec.DecodeError:
+            return  # of another version: it goes on by name, desire and state
+        self.life = kept.life
+        self.generation = kept.generation
+        self.state_since = kept.state_since or self.state_since
+        self.activity_at = kept.activity_at
+
+    def view(self) -> InstanceView:
+        """Describe it for the API."""
+        now = time.monotonic()
+        life, process, spec = self.life, self.process, self.spec
+        undo, undo_until = self.undo(now)
+        until = undo_until or life.until
+        return InstanceView(
+            name=self.name,
+            service=self.service,
+            id=self.id,
+            state=life.state,
+            desired=life.desired,
+            isolation=process.blob.isolation if process else spec.isolation.value,
+            version=self.version,
+            weight=self.weight,
+            port=self.port,
+            pid=process.main_pid if process else 0,
+            started_at=process.blob.started_at if process else 0.0,
+            state_since=self.state_since,
+            until=wall() + until - now if until > now else 0.0,
+            undo=undo,
+            restarts=life.restarts,
+            activity_at=self.activity_at,
+            storage_used_bytes=self.storage_used_bytes,
+            storage_quota_bytes=spec.storage_quota_mb * 1024 * 1024,
+            memory_limit_bytes=process.blob.memory_limit_bytes if process else 0,
+            spec_changed=process is not None and self.digest != self.wanted_digest,
+            why=life.why,
+        )

@@ -1,0 +1,210 @@
+"""Makes what an instance needs around it, and has the keeper start it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from engine.core.errors import FeatureMissing, LaunchFailed, TenError
+from engine.core.keeperwire import Blob
+from engine.core.names import is_label
+from engine.core.reload import spec_digest
+from engine.core.wire import EventKind, Why
+from engine.daemon.clock import wall
+from engine.daemon.packets import close_all
+from engine.daemon.process import LiveProcess, drop
+from engine.kernel.cgroup import Cgroup, CgroupTree
+from engine.runtime.plan import build_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.daemon.feeds import Feeds
+    from engine.daemon.instance import Instance
+    from engine.daemon.journal import Journal
+    from engine.daemon.keeper_link import KeeperLink
+    from engine.daemon.ports import Ports
+    from engine.daemon.registry import Registry
+
+log = logging.getLogger(__name__)
+
+_MIB = 1024 * 1024
+
+
+class Launcher:
+    """Launches instances; what fails leaves nothing behind."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        keeper: KeeperLink,
+        feeds: Feeds,
+        journal: Journal,
+        ports: Ports,
+        tree: CgroupTree | None,
+        group: str,
+        data_dir: Path,
+    ) -> None:
+        """Take what launches need; `tree` is None where no v2 tree is writable."""
+        self._registry = registry
+        self._keeper = keeper
+        self._feeds = feeds
+        self._journal = journal
+        self._ports = ports
+        self._tree = tree
+        self._group = group
+        self._data_dir = data_dir
+        self._promised: set[int] = set()
+
+    async def launch(self, instance: Instance) -> LiveProcess:
+        """Start the program of an instance.
+
+        Raises:
+            TenError: The configuration, the host or a step of the launch is in the way.
+            OSError: A folder or cgroup cannot be made.
+        """
+        self._registry.spec_of(instance.name)
+        port = self._ports.take(self._registry.ports() | self._promised)
+        self._promised.add(port)
+        cgroup: Cgroup | None = None
+        try:
+            self._make_folders(instance)
+            cgroup = self._make_cgroup(instance)
+            return await self._spawn(instance, port, cgroup)
+        except BaseException:
+            if cgroup is not None:
+                drop(cgroup)
+            raise
+        finally:
+            self._promised.discard(port)
+
+    async def _spawn(self, instance: Instance, port: int, cgroup: Cgroup | None) -> LiveProcess:
+        spec, settings = instance.spec, self._registry.config.settings
+        path = "" if cgroup is None else cgroup.path
+        plan = build_plan(
+            spec,
+            instance.id,
+            port=port,
+            data_dir=str(self._data_dir),
+            cgroup=path,
+            environ=os.environ,
+            pass_env=settings.pass_env,
+        )
+        blob = Blob(
+            port=port,
+            spec_digest=spec_digest(spec),
+            started_at=wall(),
+            generation=instance.generation,
+            version=instance.version,
+            isolation=spec.isolation.value,
+            memory_limit_bytes=self._limit_memory(instance, cgroup),
+        )
+        reply, fds = await self._keeper.spawn(instance.name, plan.to_wire(), path, blob)
+        if not reply.ok:
+            close_all(fds)
+            name = errno.errorcode.get(reply.errno, str(reply.errno))
+            raise LaunchFailed(
+                f"{reply.step}: {os.strerror(reply.errno)} ({name})",
+                step=reply.step,
+                errno=reply.errno,
+                path=reply.path,
+            )
+        if len(fds) != 3:
+            close_all(fds)
+            raise LaunchFailed(
+                "the engine has no descriptors left for it",
+                step="receive pidfd and output",
+                errno=errno.EMFILE,
+                path="",
+                hint="raise the limit of open files: ulimit -n",
+            )
+        self._feeds.attach(instance.name, (fds[1], fds[2]))
+        return LiveProcess((reply.pid, reply.main_pid), fds[0], blob, cgroup)
+
+    def find_cgroup(self, path: str) -> Cgroup | None:
+        """Take up the cgroup of a process found again; None where it has none."""
+        return Cgroup(path) if path else None
+
+    async def remove_data(self, instance: Instance) -> None:
+        """Remove the data of an instance that is not to keep it, in a worker thread."""
+        path = self._folder(instance)
+        try:
+            # shutil.rmtree follows no link: a link in the tenant's place is not the tenant's.
+            await asyncio.to_thread(shutil.rmtree, path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._journal.add(
+                EventKind.STATE,
+                f"{instance.name}: its data cannot be removed: {error}",
+                level="warning",
+                instance=instance.name,
+            )
+
+    def _folder(self, instance: Instance) -> Path:
+        if not (is_label(instance.service) and is_label(instance.id)):
+            message = f"{instance.name} names no folder"
+            raise ValueError(message)
+        return self._data_dir / instance.service / instance.id
+
+    def _make_folders(self, instance: Instance) -> None:
+        self._folder(instance).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _make_cgroup(self, instance: Instance) -> Cgroup | None:
+        if self._tree is None:
+            return None
+        return self._tree.create(f"{self._group}/{instance.name}")
+
+    def _limit_memory(self, instance: Instance, cgroup: Cgroup | None) -> int:
+        """Set the limits that this host can enforce; say which it cannot."""
+        spec = instance.spec
+        if not spec.memory_limit_mb and not spec.cpu_shares:
+            return 0
+        missing: list[str] = []
+        if cgroup is not None:
+            missing = cgroup.set_limits(
+                memory_bytes=spec.memory_limit_mb * _MIB, cpu_weight=spec.cpu_shares
+            )
+        elif spec.memory_limit_mb:
+            missing = ["memory"]
+        if "memory" in missing and spec.memory_limit_mb:
+            self._journal.add(
+                EventKind.STATE,
+                f"{instance.name}: memory_limit_mb = {spec.memory_limit_mb} is not enforced: "
+                "this host gives no memory controller",
+                level="warning",
+                instance=instance.name,
+            )
+            return 0
+        return spec.memory_limit_mb * _MIB
+
+
+def why_of(error: BaseException) -> Why:
+    """Make the why card of a launch that failed."""
+    since = wall()
+    match error:
+        case LaunchFailed():
+            number = errno.errorcode.get(error.errno, "")
+            return Why(
+                summary=str(error), step=error.step, errno=number, path=error.path, since=since
+            )
+        case FeatureMissing() if error.hint:
+            return Why(summary=f"{error} ({error.hint})", step="prepare the launch", since=since)
+        case TenError():
+            return Why(summary=str(error), step="prepare the launch", since=since)
+        case OSError():
+            return Why(
+                summary=f"{error.strerror or error}: {error.filename or ''}".rstrip(": "),
+                step="prepare the launch",
+                errno=errno.errorcode.get(error.errno or 0, ""),
+                path=str(error.filename or ""),
+                since=since,
+            )
+        case _:
+            log.error("a launch failed by a mistake of ours", exc_info=error)
+            return Why(summary=f"internal error: {error!r}", step="prepare the launch", since=since)

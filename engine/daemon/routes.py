@@ -1,0 +1,113 @@
+"""The table the doors route by, made of the instances' lives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from engine.core.doorwire import (
+    RouteInstance,
+    RouteRules,
+    RouteService,
+    RouteState,
+    RouteTable,
+    WakeRule,
+)
+from engine.core.wire import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from engine.core.spec import Config
+    from engine.daemon.door_link import Doors
+    from engine.daemon.instance import Instance
+
+ROUTE_STATES = {
+    State.STARTING: RouteState.STARTING,
+    State.HEALTHY: RouteState.UP,
+    State.DEGRADED: RouteState.UP,
+    State.UNHEALTHY: RouteState.STARTING,
+    # A request asks for it, and learns from the engine whether waiting is worth while.
+    State.BACKOFF: RouteState.ASLEEP,
+    State.FAILED: RouteState.FAILED,
+    State.DRAINING: RouteState.DRAINING,
+    State.STOPPED: RouteState.STOPPED,
+    State.ASLEEP: RouteState.ASLEEP,
+    State.FROZEN: RouteState.ASLEEP,
+}
+"""What each state means for a request."""
+
+_GAP_SHARE = 4.0
+"""Of the time between two tables, at least three quarters stay free of making tables."""
+
+
+def route_table(
+    version: int, domain: str, config: Config, instances: Iterable[Instance]
+) -> RouteTable:
+    """Make the table of what is configured and what is known now."""
+    by_service: dict[str, dict[str, RouteInstance]] = {name: {} for name in config.services}
+    for instance in instances:
+        if instance.service in by_service:
+            by_service[instance.service][instance.id] = RouteInstance(
+                state=ROUTE_STATES[instance.life.state],
+                weight=instance.weight,
+                port=instance.port,
+            )
+    services = {
+        name: RouteService(
+            request_timeout=spec.request_timeout_seconds,
+            startup_timeout=spec.startup_timeout_seconds,
+            wake=WakeRule(spec.wake.value),
+            instances=by_service[name],
+        )
+        for name, spec in config.services.items()
+    }
+    rules = RouteRules(
+        default=config.routing.default,
+        subdomain=config.routing.subdomain,
+        path=config.routing.path,
+    )
+    return RouteTable(version=version, domain=domain, services=services, routing=rules)
+
+
+class Routes:
+    """Publishes tables: at once after a change, but never more than it takes time to make them.
+
+    Versions grow over restarts of the engine too, so that a door's word about an old engine's
+    table is never taken for one about ours.
+    """
+
+    def __init__(self, doors: Doors, make: Callable[[int], RouteTable]) -> None:
+        """Take where tables go and what makes one of a version; nothing is published yet."""
+        self._doors = doors
+        self._make = make
+        self._version = time.monotonic_ns() // 1_000_000
+        self._is_open = False
+        self._is_due = False
+        self._next_at = 0.0
+
+    @property
+    def next_version(self) -> int:
+        """The version that the next table will have: what is true now will be in it."""
+        return self._version + 1
+
+    def open(self) -> None:
+        """Publish from now on; before, a table would miss instances not yet adopted."""
+        self._is_open = True
+        self.touch()
+
+    def touch(self) -> None:
+        """Have what changed published."""
+        if self._is_open and not self._is_due:
+            self._is_due = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.0, self._next_at - time.monotonic()), self._publish)
+
+    def _publish(self) -> None:
+        self._is_due = False
+        start = time.monotonic()
+        self._version += 1
+        self._doors.publish(self._make(self._version))
+        end = time.monotonic()
+        self._next_at = end + _GAP_SHARE * (end - start)
