@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from math import inf
 from typing import TYPE_CHECKING, cast
@@ -35,6 +36,9 @@ HALF_CLOSED_SECONDS = 2.0
 
 A client that is gone and one that only says no more look the same until it is written to.
 """
+
+_RESET = struct.pack("ii", 1, 0)
+"""Linger for no time: closing drops what is unsent and resets. Source: socket(7)."""
 
 PIPELINE_BYTES = 64 * 1024
 """Requests kept while one is answered; then the client is not read any more."""
@@ -226,6 +230,9 @@ class Client(asyncio.Protocol):
         if is_framed:
             self.transport.close()
         else:
+            # Its end would look like the answer's: only a reset tells them apart.
+            sock: socket.socket = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
 
     def on_exchange_done(self, now: float, *, is_kept: bool, is_whole: bool) -> None:

@@ -77,9 +77,7 @@ class DoorRig:
     def table(self, *, routing: RouteRules | None = None, **services: RouteService) -> None:
         """Put a table in force and wait until the door has taken it."""
         self.version += 1
-        table = RouteTable(
-            version=self.version, services=services, routing=routing or RouteRules()
-        )
+        table = RouteTable(version=self.version, services=services, routing=routing or RouteRules())
         fd = os.memfd_create("table")
         try:
             os.write(fd, doorwire.encode(table))
