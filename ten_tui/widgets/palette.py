@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.color import Color
+from rich.color import Color, ColorParseError
 from rich.style import Style
 
 from ten_tui.theme import Ground, Ink
@@ -83,7 +83,7 @@ class Palette:
         value = _BANNER.get(colour, colour)
         try:
             triplet = Color.parse(value).get_truecolor() if value else None
-        except ValueError:
+        except ColorParseError:
             triplet = None
         if triplet is None:
             return self.style(Ink.ACCENT, Ground.SELECT, is_bold=True)

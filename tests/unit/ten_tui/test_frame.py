@@ -27,6 +27,7 @@ class Screen:
         self.frame.resize(width, height)
         self.screen = pyte.Screen(width, height)
         self.stream = pyte.Stream(self.screen)
+        self.stream.feed("\x1b[?7l")  # as the driver does: the last column does not wrap
         self.sent = ""
 
     def flush(self) -> str:

@@ -1,0 +1,70 @@
+"""Pictures of the console, compared with those kept: three sizes, dark and light.
+
+The clock stands still, nothing is animated, the data is the small host of `tests.tui.fake`.
+Look at the SVG before accepting a new one: `pytest tests/tui/test_snapshots.py --snapshot-update`.
+"""
+
+import pytest
+
+from ten_tui.app import TenApp
+from ten_tui.messages import LinkMeasured
+from tests.tui.fake import demo_engine
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+VIEWS: dict[str, tuple[str, ...]] = {
+    "start": (),
+    "why": ("j", "j", "j", "j"),
+    "log": ("l", "k", "k"),
+    "config": ("5",),
+    "help": ("question_mark",),
+    "menu": ("x",),
+}
+
+
+class StillApp(TenApp):
+    """Every round trip takes as long as every other."""
+
+    def on_link_measured(self, message: LinkMeasured) -> None:
+        message.trip_ms = 2.0
+        super().on_link_measured(message)
+
+
+def app(theme: str) -> TenApp:
+    return StillApp(demo_engine().connect, theme_name=theme, clock=lambda: 1000.0)
+
+
+def settle(keys: tuple[str, ...]):
+    async def run_before(pilot) -> None:
+        console: TenApp = pilot.app
+        ui = console.ui
+
+        async def still() -> None:
+            for _ in range(500):
+                await pilot.pause(0.01)
+                is_read = ui.logs.is_known and ui.view.history_of == ui.table.selected
+                if is_read and ui.view.link.round_trip_ms:
+                    break
+            await pilot.pause(0.1)
+
+        await still()
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await still()
+        console.repaint()
+        await pilot.pause()
+
+    return run_before
+
+
+@pytest.mark.parametrize("theme", ["dusk", "paper", "ansi"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_start(snap_compare, size: tuple[int, int], theme: str) -> None:
+    assert snap_compare(app(theme), terminal_size=size, run_before=settle(()))
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "start"])
+@pytest.mark.parametrize("theme", ["dusk", "paper"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_view(snap_compare, size: tuple[int, int], theme: str, view: str) -> None:
+    assert snap_compare(app(theme), terminal_size=size, run_before=settle(VIEWS[view]))
