@@ -94,7 +94,7 @@ class Cgroup:
 
     def pids(self) -> list[int]:
         """List the processes in it, not those below it."""
-        return [int(pid) for pid in _read(f"{self.path}/cgroup.procs").split()]
+        return [int(pid) for pid in self._peek("cgroup.procs").split()]
 
     def cpu_usage_usec(self) -> int:
         """CPU time used by all processes ever in it, in microseconds; 0 once it is gone.
