@@ -64,11 +64,11 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
     names += ["pid", "mount", "ipc", "uts"] + (["cgroup"] if what.cgroup else [])
     return (
         *([JoinCgroup(what.cgroup)] if what.cgroup else []),
-        MakeDir(what.own_dir),
         Unshare(tuple(names)),
         *([_own_ids()] if needs_user else []),
         ForkInit(),
         Reap(),
+        MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),
         SetHostname(what.name.replace(":", "-").replace("_", "-")[:_HOSTNAME_BYTES]),
         *_hide(what),

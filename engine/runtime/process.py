@@ -26,10 +26,10 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
     """
     return (
         *([JoinCgroup(what.cgroup)] if what.cgroup else []),
+        *([] if what.cgroup else [Reap()]),
         MakeDir(what.own_dir),
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),
-        *([] if what.cgroup else [Reap()]),
         StartSession(),
         Enter(what.workdir),
         what.execute,

@@ -25,6 +25,7 @@ from mmap import mmap
 
 from engine.kernel import syscalls
 from engine.kernel.syscalls import process, steps
+from engine.kernel.syscalls.clone import clone, fuse
 
 _REPORT_FD, _STATUS_FD = 3, 4
 
@@ -60,8 +61,10 @@ class Program:
                 fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
                 os.dup2(fd, number)
                 os.close(fd)
-            for index, (name, *arguments) in enumerate(self.plan):
-                progress[0] = index
+            for index, step in enumerate(self.plan):
+                if not step:
+                    continue  # done by the clone
+                progress[0], (name, *arguments) = index, step
                 path = arguments[0] if arguments and isinstance(arguments[0], str) else ""
                 (steps.STEPS[str(name)] or getattr(self, f"_{name}"))(*arguments)
         except OSError as error:
@@ -105,7 +108,8 @@ class Launch:
     """A launch under way, seen from the parent: from the fork to the running program.
 
     Attributes:
-        child: The process forked here; where the plan forks, it ends and leaves PID 1 behind.
+        child: The process forked here; where the plan forks and that could not be done in one
+            go, it ends and leaves PID 1 behind.
         pid: The process that stands for the program: itself, its PID 1 or its reaper; 0 until
             it is known.
         main_pid: The program, 0 until it is ready to be executed.
@@ -143,9 +147,17 @@ class Launch:
             undo.pop_all()
 
     def _fork(self, fds: tuple[int, int], output: list[str], nofile: tuple[int, int]) -> None:
-        program = Program(self._plan, nofile)
-        self.child = process.fork(lambda: program.run(fds, output, self._page))
-        self.pid = 0 if ["fork"] in self._plan else self.child
+        left, flags, cgroup = fuse(self._plan)
+        try:
+            program = Program(left, nofile)
+            self.child = process.fork(
+                lambda: program.run(fds, output, self._page), lambda: clone(flags, cgroup)
+            )
+        except OSError:
+            # Step by step then: it may work where clone3 is forbidden, and names what fails.
+            left, program = self._plan, Program(self._plan, nofile)
+            self.child = process.fork(lambda: program.run(fds, output, self._page))
+        self.pid = 0 if ["fork"] in left else self.child
         self.pidfd = os.pidfd_open(self.child)
 
     def read(self) -> bytes:
@@ -161,6 +173,9 @@ class Launch:
             os.close(before)
         elif report == b"ready":
             self.main_pid = sender
+            if sender == self.pid:  # without a reaper nobody writes there
+                os.close(self.status_fd)
+                self.status_fd = -1
         elif report:
             self._fail(*json.loads(report))
         elif not self.main_pid:

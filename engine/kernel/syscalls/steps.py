@@ -28,6 +28,8 @@ def write_id_maps(uid_map: str, gid_map: str) -> None:
 
 def make_dirs(path: str, mode: int) -> None:
     """Make a directory and its parents; a symbolic link on the way is an error, not followed."""
+    if syscalls.is_dir_without_links(path):
+        return
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     at = os.open("/", flags)
     for part in filter(None, path.split("/")):

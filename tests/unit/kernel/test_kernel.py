@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.kernel import cgroup, mounts, pidfd, procfs, syscalls, userns
-from engine.kernel.syscalls import launch, process, steps
+from engine.kernel.syscalls import clone, launch, process, steps
 
 
 def test_error_names_call_and_path() -> None:
@@ -141,7 +141,8 @@ def test_launch_reports_and_waits_for_go(tmp_path: Path) -> None:
     assert os.waitpid(started.child, 0)[1] == 0
     assert os.read(fds[0], 10) == b"hello\n"
     started.close()
-    for fd in (*fds, started.pidfd, started.status_fd):
+    assert started.status_fd == -1
+    for fd in (*fds, started.pidfd):
         os.close(fd)
 
 
@@ -263,3 +264,55 @@ def test_group_is_named_by_the_real_folder(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "data")
     assert cgroup.group_of(str(tmp_path / "link")) == cgroup.group_of(str(tmp_path / "data"))
     assert len(cgroup.group_of("/x")) == len("ten-") + 8
+
+
+EXEC: list[object] = ["exec", "/bin/true", ["true"], {}]
+
+
+@pytest.mark.parametrize(
+    ("plan", "left", "flags", "cgroup"),
+    [
+        ([EXEC], [EXEC], 0, ""),
+        ([["cgroup", "/cg"], EXEC], [[], EXEC], 0, "/cg"),
+        (
+            [["unshare", ["pid", "mount"]], ["fork"], EXEC],
+            [[], [], EXEC],
+            syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS,
+            "",
+        ),
+        (
+            [
+                ["cgroup", "/cg"],
+                ["unshare", ["user", "pid", "cgroup"]],
+                ["idmap", "", ""],
+                ["fork"],
+            ],
+            [[], ["unshare", ["cgroup"]], ["idmap", "", ""], []],
+            syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWPID,
+            "/cg",
+        ),
+        ([["unshare", ["mount"]], EXEC], [["unshare", ["mount"]], EXEC], 0, ""),
+        ([["unshare", ["soul"]], ["fork"], EXEC], [["unshare", ["soul"]], ["fork"], EXEC], 0, ""),
+        ([["unshare", 3], ["fork"], EXEC], [["unshare", 3], ["fork"], EXEC], 0, ""),
+        ([["setsid"], ["cgroup", "/cg"], EXEC], [["setsid"], ["cgroup", "/cg"], EXEC], 0, ""),
+    ],
+)
+def test_what_one_clone_can_do_is_found(
+    plan: list[list[object]], left: list[list[object]], flags: int, cgroup: str
+) -> None:
+    assert clone.fuse(plan) == (left, flags, cgroup)
+
+
+def test_clone_is_a_fork_with_a_working_interpreter() -> None:
+    def in_child() -> None:
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(7)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+
+    pid = process.fork(in_child, lambda: clone.clone(0))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    with pytest.raises(OSError, match="No such file"):
+        clone.clone(0, "/no/cgroup")
+    with pytest.raises(syscalls.KernelError, match="clone3"):
+        clone.clone(syscalls.CLONE_NEWNS | 0x200)  # CLONE_FS: not together

@@ -58,9 +58,8 @@ def test_process_with_a_cgroup_is_executed_directly(build: Build, tmp_path: Path
 
 def test_process_without_one_has_a_subreaper(build: Build) -> None:
     plan = build(isolation=Isolation.PROCESS)
-    assert [step.op for step in plan.steps] == [
-        "mkdir", "mkdir", "unlink", "reap", "setsid", "chdir", "exec",
-    ]  # fmt: skip
+    ops = [step.op for step in plan.steps]
+    assert ops == ["reap", "mkdir", "mkdir", "unlink", "setsid", "chdir", "exec"]
 
 
 def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +68,10 @@ def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.Mon
     plan = build(cgroup="/cg/api:alice", workdir="/")
     assert plan.describe() == [
         "cgroup /cg/api:alice",
-        f"mkdir {tmp_path}/data/api/alice",
         "unshare pid,mount,ipc,uts,cgroup",
         "fork",
         "reap",
+        f"mkdir {tmp_path}/data/api/alice",
         "mount options on /",
         "hostname api-alice",
         "hide /tmp",
