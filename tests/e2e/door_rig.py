@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class DoorRig:
         self.theirs = theirs
         self.folder = folder
         self.version = 0
-        self.stats: dict[str, InstanceStats] = {}
+        self.stats: dict[str, InstanceStats] = defaultdict(InstanceStats)
         self.wakes: list[str] = []
         self.hellos: list[DoorHello] = []
         self.applied = 0
@@ -109,7 +110,7 @@ class DoorRig:
         return message
 
     def _add(self, name: str, now: InstanceStats) -> None:
-        total = self.stats.setdefault(name, InstanceStats())
+        total = self.stats[name]
         total.requests += now.requests
         total.errors += now.errors
         total.ms_sum += now.ms_sum
