@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.core.sanitize import MARK, sanitize
 from engine.core.wire import State
 from ten_tui.theme import Ink
 
@@ -172,3 +174,21 @@ def bar(share: float, width: int) -> str:
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
+
+
+def clean(text: str) -> str:
+    """Make text from outside safe to draw: one row, nothing that a terminal would obey."""
+    return text if text.isascii() and text.isprintable() else _clean(text)
+
+
+@lru_cache(maxsize=4096)
+def _clean(text: str) -> str:
+    text = sanitize(text)
+    if text.isprintable():
+        return text
+    return "".join(_drawn(char) for char in text)
+
+
+def _drawn(char: str) -> str:
+    """Give what stands for a character: blanks of any kind for blanks, a mark for the rest."""
+    return char if char.isprintable() else " " if char.isspace() else MARK

@@ -10,8 +10,13 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
+from engine.core.wire import LogLine
+from ten_tui.format import clean
+
 if TYPE_CHECKING:
-    from engine.core.wire import LogLine, LogWindow
+    from engine.core.wire import LogWindow
 
 HELD = 2000
 """Lines kept around the view; the farther end is dropped."""
@@ -117,7 +122,8 @@ class Logs:
     def take_tail(self, window: LogWindow) -> None:
         """Take the newest lines, as fetched while following."""
         self._take_bounds(window)
-        self.held = window.lines if not self._continues(window.lines) else self._join(window.lines)
+        lines = _safe(window.lines)
+        self.held = self._join(lines) if self._continues(lines) else lines
         self.seen = max(self.seen, self.end)
 
     def take_end(self, window: LogWindow) -> None:
@@ -126,6 +132,7 @@ class Logs:
 
     def take_page(self, page: Page, lines: list[LogLine], oldest: int, end: int) -> None:
         """Take lines before or after those held."""
+        lines = _safe(lines)
         self.oldest, self.end = max(self.oldest, oldest), max(self.end, end)
         if self.held and not self._touches(lines, page):
             self.held = []
@@ -259,10 +266,30 @@ def _gap(expected: int, line: LogLine, logs: Logs) -> list[LogRow]:
     return [LogRow(None, missing=missing)]
 
 
+def _safe(lines: list[LogLine]) -> list[LogLine]:
+    """Sanitise lines as they come in, so that every place in a text means a place on screen."""
+    found = []
+    for line in lines:
+        text = clean(line.text)
+        if text != line.text:
+            line = LogLine(line.number, line.time_ns, line.stream, text, line.cut_bytes)  # noqa: PLW2901
+        found.append(line)
+    return found
+
+
 def _rows_of(line: LogLine, logs: Logs, width: int) -> list[LogRow]:
-    if not logs.is_wrapped or len(line.text) <= width:
+    if not logs.is_wrapped or cell_len(line.text) <= width:
         return [LogRow(line)]
-    return [LogRow(line, offset) for offset in range(0, len(line.text), width)]
+    if line.text.isascii():
+        return [LogRow(line, offset) for offset in range(0, len(line.text), width)]
+    rows, used = [LogRow(line)], 0
+    for place, char in enumerate(line.text):
+        cells = cell_len(char)
+        if used + cells > width:
+            rows.append(LogRow(line, place))
+            used = 0
+        used += cells
+    return rows
 
 
 def cursor_step(logs: Logs, steps: int, height: int) -> Page | None:

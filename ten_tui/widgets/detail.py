@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ten_tui import format as fmt
+from ten_tui.format import clean
 from ten_tui.store import graph
 from ten_tui.store.why import QUOTE, is_well, why_facts
 from ten_tui.theme import Ink
-from ten_tui.widgets.line import Line, clean, cut
+from ten_tui.widgets.line import Line, cut
 from ten_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:

@@ -8,17 +8,12 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.strip import Strip
 
+from ten_tui.format import clean
+
 if TYPE_CHECKING:
     from rich.style import Style
 
 ELLIPSIS = "…"
-
-
-def clean(text: str) -> str:
-    """Make text safe to draw: nothing that a terminal would obey, one row."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in text)
 
 
 def cut(text: str, width: int) -> str:

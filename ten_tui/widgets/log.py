@@ -11,7 +11,7 @@ from ten_tui.store.arrange import PaneId
 from ten_tui.store.levels import find_level
 from ten_tui.store.logs import SINCE_PRESETS, rows_in_view
 from ten_tui.theme import Ground, Ink
-from ten_tui.widgets.line import Line, clean, cut
+from ten_tui.widgets.line import Line, cut
 from ten_tui.widgets.pane import BAR, Pane
 
 if TYPE_CHECKING:
@@ -129,13 +129,8 @@ class LogPane(Pane):
             return
         room = self.text_width
         start = row.offset if logs.is_wrapped else logs.column
-        shown = line.text[start : start + room]
-        text = clean(shown)
-        if len(text) != len(shown):
-            # Something was taken out; places found in the raw text no longer hold.
-            drawn.put(cut(text, room), self.palette.style(Ink.TEXT, ground))
-            return
-        for piece, ink, is_match in self._pieces(line.text, start, start + len(shown)):
+        end = min(len(line.text), start + room)
+        for piece, ink, is_match in self._pieces(line.text, start, end):
             drawn.put(piece, self.palette.style(ink, Ground.MATCH if is_match else ground))
         if line.cut_bytes and start + room >= len(line.text):
             note = f" … {fmt.size(line.cut_bytes)} more"

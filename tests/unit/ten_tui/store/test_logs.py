@@ -141,6 +141,17 @@ def test_wrapped_lines_take_rows_and_the_last_line_ends_the_view() -> None:
     ]
 
 
+def test_lines_are_made_safe_as_they_come_in_and_wide_ones_wrap_by_columns() -> None:
+    logs = Logs(is_wrapped=True)
+    logs.open(LogQuery("a:b"))
+    text = "\x1b[31mERROR\x1b[0m 日本語日本語日本語"
+    line = LogLine(0, 0, "stdout", text)
+    logs.take_tail(LogWindow(name="a:b", oldest=0, end=1, lines=[line]))
+    assert logs.held[0].text == "ERROR 日本語日本語日本語"
+    rows = rows_in_view(logs, 9, 10)
+    assert [row.offset for row in rows] == [0, 8, 13]
+
+
 def test_another_instance_begins_at_its_end_and_the_same_one_stays() -> None:
     logs = opened()
     logs.pause(90, 99)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
+from ten_tui.format import clean
 from ten_tui.theme import Ground, Ink, load_themes, theme_dirs
 from ten_tui.widgets import palette as palettes
-from ten_tui.widgets.line import Line, clean, cut
+from ten_tui.widgets.line import Line, cut
 from ten_tui.widgets.palette import Palette
 
 PLAIN = Style()
