@@ -75,7 +75,8 @@ def _cgroups() -> list[str]:
     found: list[str] = []
     for tree in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
         if (tree / "cgroup.procs").exists():
-            found += [str(path) for path in tree.glob("**/ten-*/**/") if path.is_dir()]
+            # os.walk passes over what is removed meanwhile.
+            found += [folder for folder, _, _ in os.walk(tree) if "/ten-" in folder]
     return found
 
 

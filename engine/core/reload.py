@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 from engine.core.names import instance_name, split_instance
 from engine.core.spec import RESTART_FIELDS, ServiceSpec
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.core.spec import Config, Settings
-
-_START_SETTINGS = {"data_dir": "settings.data_dir", "tls": "settings.tls"}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +73,16 @@ def change_between(old: Config, new: Config, running: Mapping[str, str]) -> Chan
 
 
 def _waiting(old: Settings, new: Settings) -> list[str]:
+    changed = {
+        "settings.data_dir": old.data_dir != new.data_dir,
+        # The folder for certificates lies in the data directory, if nothing else is said.
+        "settings.tls": structs.replace(old.tls, cache_dir="")
+        != structs.replace(new.tls, cache_dir=""),
+    }
     return [
         f"{key} changed: it takes effect when ten serve is started anew"
-        for field, key in _START_SETTINGS.items()
-        if getattr(old, field) != getattr(new, field)
+        for key, is_changed in changed.items()
+        if is_changed
     ]
 
 

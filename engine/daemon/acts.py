@@ -36,10 +36,9 @@ class Acts:
         instance = self._registry.ensure(name)
         if instance.is_running and instance.life.state is not State.DRAINING:
             return instance.view()
-        before = instance.generation
         self._note(instance, "is started", actor, f"ten spawn {name}")
         self._supervisor.apply(instance, life.Start(life.By.USER))
-        return await self._launched(instance, before)
+        return await self._launched(instance, 0)
 
     async def stop(self, name: str, *, actor: str, hold_seconds: float = 0.0) -> None:
         """See `Control.stop`."""
@@ -65,7 +64,7 @@ class Acts:
         before = instance.generation
         self._note(instance, "is restarted", actor, f"ten restart {name}")
         self._supervisor.apply(instance, life.Restart())
-        return await self._launched(instance, before + 1)
+        return await self._launched(instance, before)
 
     async def undo(self, name: str, *, actor: str) -> str:
         """See `Control.undo`."""
@@ -127,11 +126,11 @@ class Acts:
         self._supervisor.tell(instance)
 
     async def _launched(self, instance: Instance, generation: int) -> InstanceView:
-        """Wait until a launch after `generation` is answered; give what came of it."""
+        """Wait until a launch later than `generation` is answered; give what came of it."""
 
         def is_answered() -> bool:
-            is_new = instance.generation > generation or instance.life.state in _OVER
-            return instance.life.state in _OVER or (is_new and instance.is_running)
+            is_up = instance.is_running and instance.generation > generation
+            return is_up or instance.life.state in _OVER
 
         await instance.until(is_answered)
         if instance.is_running:

@@ -283,6 +283,7 @@ class Engine:
                 self._supervisor.kill(instance)
         await self._await_ends(deadline - API_SECONDS)
         await self._feeds.close()
+        self._supervisor.tools.launcher.close()
         await asyncio.gather(*(each.stop(API_SECONDS) for each in self._listeners))
         self._note("the engine stopped everything")
         await self._figures.stop()

@@ -16,7 +16,7 @@ from engine.core.reload import spec_digest
 from engine.core.wire import EventKind, Why
 from engine.daemon.clock import wall
 from engine.daemon.packets import close_all
-from engine.daemon.process import LiveProcess, drop
+from engine.daemon.process import LiveProcess, drop, end_all
 from engine.kernel.cgroup import Cgroup, CgroupTree
 from engine.runtime.plan import build_plan
 
@@ -78,6 +78,7 @@ class Launcher:
             return await self._spawn(instance, port, cgroup)
         except BaseException:
             if cgroup is not None:
+                await end_all(cgroup)
                 drop(cgroup)
             raise
         finally:
@@ -129,6 +130,11 @@ class Launcher:
     def find_cgroup(self, path: str) -> Cgroup | None:
         """Take up the cgroup of a process found again; None where it has none."""
         return Cgroup(path) if path else None
+
+    def close(self) -> None:
+        """Remove the cgroup that held those of the instances."""
+        if self._tree is not None:
+            drop(Cgroup(f"{self._tree.path}/{self._group}"))
 
     async def remove_data(self, instance: Instance) -> None:
         """Remove the data of an instance that is not to keep it, in a worker thread."""

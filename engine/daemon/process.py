@@ -84,18 +84,8 @@ class LiveProcess:
 
     async def end_rest(self) -> None:
         """End what the program left behind in its cgroup, and wait until it is gone."""
-        cgroup = self.cgroup
-        if cgroup is None:
-            return
-        deadline = asyncio.get_running_loop().time() + EMPTY_SECONDS
-        pause = 0.0005
-        while cgroup.is_populated():
-            self.kill()
-            if asyncio.get_running_loop().time() > deadline:
-                log.error("%s still has processes after cgroup.kill", cgroup.path)
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.05)
+        if self.cgroup is not None:
+            await end_all(self.cgroup)
 
     def close(self) -> None:
         """Let go of it, and remove its cgroup if that is empty."""
@@ -112,6 +102,21 @@ class LiveProcess:
         if self._is_watched:
             self._is_watched = False
             asyncio.get_running_loop().remove_reader(self._pidfd)
+
+
+async def end_all(cgroup: Cgroup) -> None:
+    """Kill everything in a cgroup until nothing is left, for EMPTY_SECONDS at most."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + EMPTY_SECONDS
+    pause = 0.0005
+    while cgroup.is_populated():
+        with suppress(FileNotFoundError):
+            cgroup.kill()
+        if loop.time() > deadline:
+            log.error("%s still has processes after cgroup.kill", cgroup.path)
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 0.05)
 
 
 def drop(cgroup: Cgroup) -> None:
