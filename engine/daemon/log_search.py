@@ -108,8 +108,10 @@ class Search:
     async def run(self, seconds: float) -> None:
         """Search for at most that long, leaving the loop free every few milliseconds."""
         deadline = time.monotonic() + seconds
-        while not self.step(STEP_SECONDS) and time.monotonic() < deadline:
-            await asyncio.sleep(0)
+        while not self.step(STEP_SECONDS):
+            if time.monotonic() >= deadline:
+                return
+            await asyncio.sleep(0)  # gives way; there is nothing to wait for
 
     def matches(self) -> LogMatches:
         """Give what was found so far, for the wire."""

@@ -267,15 +267,20 @@ class RingStore:
             ring.set_limit(limit_bytes)
         return ring
 
+    def has(self, name: str) -> bool:
+        """Tell whether an instance has a ring, in use or on disk."""
+        if name in self._rings:
+            return True
+        service, _, ident = name.partition(":")
+        return is_label(service) and is_label(ident) and (self.root / service / ident).is_dir()
+
     def find(self, name: str) -> Ring:
-        """Give the ring of an instance that has one, in use or on disk.
+        """Give the ring of an instance that has one.
 
         Raises:
             NotFound: It has none, or the name is not valid.
         """
-        service, _, ident = name.partition(":")
-        is_valid = is_label(service) and is_label(ident)
-        if name in self._rings or (is_valid and (self.root / service / ident).is_dir()):
+        if self.has(name):
             return self.ring(name)
         message = f"No log of '{name}'"
         raise NotFound(message)
