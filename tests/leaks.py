@@ -72,6 +72,7 @@ def _living_children() -> list[tuple[int, float]]:
 
 
 def _cgroups() -> list[str]:
+    """List the engines' own parents: one there before, say of the demo, may change below."""
     found: list[str] = []
     for tree in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
         if (tree / "cgroup.procs").exists():
