@@ -90,11 +90,12 @@ class Reply(msgspec.Struct, frozen=True, tag="reply"):
     """The answer to the order with that `seq`.
 
     Attributes:
+        re: None where an order without a `seq` was refused.
         pid, main_pid, start_ticks: Of a spawn; with pidfd, stdout and stderr FIFO.
         step, errno, path, index: The step that failed, where `ok` is false.
     """
 
-    re: int
+    re: int | None
     ok: bool
     pid: int = 0
     main_pid: int = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.core import keeperwire, life
+from engine.core.errors import TenError
 from engine.core.keeperwire import read_blob
 from engine.core.lifecycle import adopt
 from engine.core.names import split_instance
@@ -151,7 +152,13 @@ class Adoption:
 
 def start(supervisor: Supervisor, name: str) -> None:
     """Start a declared instance; a failure is noted and stops nothing else."""
-    instance = supervisor.registry.ensure(name)
+    try:
+        instance = supervisor.registry.ensure(name)
+    except TenError as error:
+        supervisor.tools.journal.add(
+            EventKind.CONFIG, f"{name} is not started: {error}", level="error", instance=name
+        )
+        return
     supervisor.apply(instance, life.Start(life.By.CONFIG))
 
 

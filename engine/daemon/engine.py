@@ -220,7 +220,7 @@ class Engine:
             case wire.Fifo():
                 self._adoption.take_fifo(message, fds)
             case wire.Ready():
-                tasks.spawn(self._begin(), name="begin")
+                tasks.spawn(self._begin_or_end(), name="begin")
             case _:
                 assert_never(message)
 
@@ -238,6 +238,15 @@ class Engine:
         self._store.close()
         logging.shutdown()
         os._exit(0)
+
+    async def _begin_or_end(self) -> None:
+        """Begin; an engine that cannot is better started again than half there."""
+        try:
+            await self._begin()
+        except Exception:
+            log.exception("the engine cannot begin")
+            logging.shutdown()
+            os._exit(1)
 
     async def _begin(self) -> None:
         """Take up everything, then open to the doors and the clients."""

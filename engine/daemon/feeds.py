@@ -96,6 +96,9 @@ class Feeds:
 
     def _let_go(self, name: str) -> None:
         self._lingering.pop(name, None)
+        instance = self._registry.instances.get(name)
+        if instance is not None and not instance.is_over():
+            return  # a start is under way: its answer finds the FIFOs in place
         self._attached.discard(name)
         self.pump.detach(name, drain=True)
         self.on_read_out(name)

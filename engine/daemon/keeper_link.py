@@ -104,9 +104,9 @@ class KeeperLink:
         if not isinstance(message, wire.Reply):
             self._on_message(message, fds)
             return
-        answer = self._calls.get(message.re)
+        answer = self._calls.get(message.re) if message.re is not None else None
         if answer is None or answer.done():
-            log.warning("an answer to order %d that nobody waits for", message.re)
+            log.warning("the keeper answers what nobody waits for: %s", message)
             close_all(fds)
             return
         answer.set_result((message, fds))
