@@ -16,6 +16,7 @@ import sys
 import time
 
 from engine.kernel import syscalls
+from engine.kernel.cgroup import Cgroup, find_tree, group_of
 from engine.kernel.syscalls import process
 from engine.runtime import rundir
 
@@ -69,6 +70,7 @@ class Ending:
         """Read the records of a run folder."""
         self.path = path
         self.cgroups: set[str] = set()
+        """Of the remnants and, above all, the one that holds those of all instances."""
         self.remnants: list[Remnant] = []
         self.is_hurried = False
         for name in os.listdir(os.path.join(path, "instances")):
@@ -78,6 +80,8 @@ class Ending:
                 self.cgroups.add(str(record["cgroup"]))
                 self.remnants.append(Remnant(record))
         self.cgroups.discard("")
+        if tree := find_tree():
+            self.cgroups.add(f"{tree.path}/{group_of(os.path.dirname(path))}")
 
     def run(self) -> None:
         """End everything, in at most the sum of both periods, and clean up."""
@@ -91,11 +95,9 @@ class Ending:
         deadline = time.monotonic() + KILL_SECONDS
         while self._kill() and time.monotonic() < deadline:
             self._wait(_TURN_SECONDS)
-        for cgroup in self.cgroups:
-            remove_cgroup(cgroup)
-        for parent in {os.path.dirname(cgroup) for cgroup in self.cgroups}:
-            if os.path.basename(parent).startswith("ten-"):
-                remove_cgroup(parent)
+        for path in sorted(self.cgroups, reverse=True):
+            with contextlib.suppress(OSError):
+                Cgroup(path).remove(wait_seconds=1)
         rundir.clean(self.path)
 
     def _wait(self, seconds: float) -> None:
@@ -114,22 +116,13 @@ class Ending:
         """Kill what is left; tell whether there was anything."""
         is_left = self._is_anything_left()
         for remnant in self.remnants:
-            remnant.kill()  # also where its program has ended: others may be in its cgroup
+            remnant.kill()
+        for path in self.cgroups:  # also of programs that have ended: others may be there
+            with contextlib.suppress(OSError):
+                Cgroup(path).kill()
         spared = [each.pid for each in self.remnants if each.is_subreaper and each.is_alive()]
         process.kill_children(spared)
         return is_left
-
-
-def remove_cgroup(path: str) -> None:
-    """Remove a cgroup and those in it, killed before; the kernel may need a moment for it."""
-    with contextlib.suppress(OSError):
-        for folder, _, _ in os.walk(path, topdown=False):
-            deadline = time.monotonic() + 1
-            while os.path.isdir(folder) and time.monotonic() < deadline:
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
-                    break
-                time.sleep(0.005)
 
 
 def main() -> None:

@@ -241,6 +241,23 @@ def test_sigterm_lets_the_engine_stop_instances_then_leaves_nothing(
     assert_nothing_left(kept, path)
 
 
+def test_empty_cgroups_and_daemons_of_acknowledged_instances_go_too(
+    kept: Host, engine: Played, planned: Planner, cgroup: Callable[[str], str]
+) -> None:
+    path = cgroup("api:x")
+    script = "setsid sleep 1234.9 & sleep 0.1; echo up"
+    told = engine.spawn("api:x", planned(script, isolation="process", cgroup=path), path)
+    end = engine.find("exit", name="api:x")
+    engine.order("ack", name="api:x", pid=end["pid"])
+    engine.order("release", name="api:x")
+    os.kill(pid_of(kept), signal.SIGTERM)
+    engine.find("shutdown")
+    engine.order("shutdown_done")
+    kept.wait()
+    assert not Path(f"/proc/{told['pid']}").exists()
+    assert_nothing_left(kept, path)
+
+
 def assert_nothing_left(kept: Host, cgroup: str = "") -> None:
     assert kept.keeper is not None
     assert kept.keeper.returncode == 0
