@@ -2,11 +2,14 @@
 
 import os
 import random
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
+
+LEDGER = {"alice": 12, "bob": 7}
 
 
 def serve_probe() -> None:
@@ -18,18 +21,24 @@ def serve_probe() -> None:
 
 def end() -> None:
     """End somehow."""
-    way = random.choice(("exception", "exit", "abort", "killed"))
-    print(f"error: out of luck, ending by {way}", file=sys.stderr, flush=True)
-    if way == "exception":
-        raise RuntimeError("the ledger does not balance")
-    if way == "exit":
-        sys.exit(3)
-    # PID 1 of a namespace is the engine's; this program is not, and can signal itself.
-    os.kill(os.getpid(), signal.SIGABRT if way == "abort" else signal.SIGKILL)
+    way = random.choice(("exception", "exit", "abort", "kill"))
+    match way:
+        case "exception":
+            print(f"balance of carol: {LEDGER['carol']}")
+        case "exit":
+            print("fatal: the licence server said no", file=sys.stderr)
+            sys.exit(random.choice((1, 3, 70)))
+        case "abort":
+            print("fatal: assertion 'balance >= 0' failed, aborting", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGABRT)
+        case _:
+            # As the kernel does when memory runs out: no last word.
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core file for each abort
     threading.Thread(target=serve_probe, daemon=True).start()
     lifetime = random.uniform(20, 60)
     print("flaky is up; for how long?")

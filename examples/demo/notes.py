@@ -1,4 +1,4 @@
-"""A customer's notes: a small HTTP service on 127.0.0.1:$PORT."""
+"""A customer's notes: a small HTTP service on 127.0.0.1:$PORT, for one $OWNER."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OWNER = os.environ.get("OWNER", "nobody")
+TYPICAL_SECONDS = {"alice": 0.003, "bob": 0.008, "carol": 0.02}
 NOTES: list[str] = []
 
 
@@ -21,7 +22,7 @@ class Notes(BaseHTTPRequestHandler):
         if self.path == "/health":
             self.answer(200, {"status": "ok"})
             return
-        time.sleep(random.expovariate(1 / 0.004))
+        work()
         if random.random() < 0.01:
             print(f"error: cannot read {self.path}: disk quota exceeded", file=sys.stderr)
             self.answer(500, {"error": "disk quota exceeded"})
@@ -30,6 +31,7 @@ class Notes(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        work()
         NOTES.append(text.decode(errors="replace"))
         del NOTES[:-1000]
         self.answer(201, {"owner": OWNER, "count": len(NOTES)})
@@ -45,6 +47,14 @@ class Notes(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         if self.path != "/health":
             print(f"{OWNER} {format % args}")
+
+
+def work() -> None:
+    """Take as long as this tenant's requests take; one in a hundred takes much longer."""
+    seconds = random.expovariate(1 / TYPICAL_SECONDS.get(OWNER, 0.005))
+    if random.random() < 0.01:
+        seconds += random.uniform(0.1, 0.6)
+    time.sleep(seconds)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-DOOR = os.environ["DOOR"]
+DOOR = os.environ.get("DOOR") or "127.0.0.1:8080"
 TENANTS = {"alice": 1.0, "bob": 0.4, "carol": 0.15}
 PEAK_PER_SECOND = 40
 WAVE_SECONDS = 45
+WAKE_SECONDS = 40
 
 
 class Health(BaseHTTPRequestHandler):
@@ -26,6 +27,15 @@ class Health(BaseHTTPRequestHandler):
         pass
 
 
+def ask(link: http.client.HTTPConnection, host: str, text: str = "") -> int:
+    """Send one request over a kept connection; give the status."""
+    method = "POST" if text else "GET"
+    link.request(method, "/notes", text.encode() or None, {"Host": f"{host}.localhost"})
+    answer = link.getresponse()
+    answer.read()
+    return answer.status
+
+
 def visit(tenant: str, share: float) -> None:
     """Keep one connection and ask at a rate that comes and goes."""
     link = http.client.HTTPConnection(DOOR, timeout=30)
@@ -33,33 +43,37 @@ def visit(tenant: str, share: float) -> None:
     while True:
         wave = (1 + math.sin(2 * math.pi * (time.monotonic() + phase) / WAVE_SECONDS)) / 2
         time.sleep(random.expovariate(1 + PEAK_PER_SECOND * share * wave))
+        text = "remember the milk" if random.random() < 0.1 else ""
         try:
-            method, body = ("POST", b"remember the milk") if random.random() < 0.1 else ("GET", b"")
-            link.request(method, "/notes", body, {"Host": f"{tenant}.notes.localhost"})
-            link.getresponse().read()
+            status = ask(link, f"{tenant}.notes", text)
         except (OSError, http.client.HTTPException) as error:
-            print(f"{tenant} did not answer: {error}", file=sys.stderr)
+            print(f"{tenant} did not answer: {error or type(error).__name__}", file=sys.stderr)
             link.close()
             time.sleep(1)
+            continue
+        if status >= 500:
+            print(f"{tenant} said {status}")
 
 
 def wake_the_sleeper() -> None:
     """Visit the sleeper every 40 seconds, so that it is asleep in between."""
     while True:
-        time.sleep(40)
+        time.sleep(WAKE_SECONDS)
+        link = http.client.HTTPConnection(DOOR, timeout=30)
         started = time.monotonic()
         try:
-            link = http.client.HTTPConnection(DOOR, timeout=30)
-            link.request("GET", "/notes", headers={"Host": "archive.sleepy.localhost"})
-            status = link.getresponse().status
-            link.close()
-            print(f"archive woke and said {status} after {time.monotonic() - started:.3f} s")
+            status = ask(link, "archive.sleepy")
         except (OSError, http.client.HTTPException) as error:
-            print(f"archive did not wake: {error}", file=sys.stderr)
+            print(f"archive did not wake: {error or type(error).__name__}", file=sys.stderr)
+        else:
+            took = (time.monotonic() - started) * 1000
+            print(f"archive was asleep, and said {status} after {took:.0f} ms")
+        link.close()
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
+    print(f"visiting {', '.join(TENANTS)} by {DOOR}")
     for name, weight in TENANTS.items():
         threading.Thread(target=visit, args=(name, weight), daemon=True).start()
     threading.Thread(target=wake_the_sleeper, daemon=True).start()

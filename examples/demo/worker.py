@@ -10,6 +10,8 @@ import time
 import traceback
 
 JOBS = ("resize", "export", "invoice", "sync", "backup")
+LEVELS = ("debug", "info", "info", "info", "info")
+RED, GREEN, YELLOW, OFF = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
 
 
 def serve_probe() -> None:
@@ -21,22 +23,27 @@ def serve_probe() -> None:
 
 def burst() -> None:
     """Do a handful to a few hundred jobs."""
-    for number in range(random.choice((5, 20, 20, 60, 300))):
+    jobs = random.choice((5, 20, 20, 60, 300))
+    for number in range(jobs):
         job = random.choice(JOBS)
-        took = random.lognormvariate(2, 1)
-        record = {"level": "info", "job": job, "number": number, "ms": round(took, 1)}
-        if took > 40:
-            record["level"] = "warning"
-            record["message"] = "slow job"
-        print(json.dumps(record))
-        if random.random() < 0.01:
-            print(f"\x1b[33mWARN\x1b[0m  {job}: retrying in 2 s")
-        if random.random() < 0.004:
-            fail(job)
+        do(job, number)
         time.sleep(0.002)
-    print("\x1b[32mdone\x1b[0m  queue is empty")
+    print(f"{GREEN}done{OFF}  {jobs} jobs, the queue is empty")
     if random.random() < 0.2:
-        print("queue state: " + " ".join(f"{job}=0" for job in JOBS * 40))
+        print("queue state: " + " ".join(f"{job}-{shard}=0" for job in JOBS for shard in range(40)))
+
+
+def do(job: str, number: int) -> None:
+    """Do one job and say so."""
+    took = random.lognormvariate(2, 1)
+    record = {"level": random.choice(LEVELS), "job": job, "number": number, "ms": round(took, 1)}
+    if took > 40:
+        record |= {"level": "warning", "message": "slow job"}
+    print(json.dumps(record))
+    if random.random() < 0.01:
+        print(f"{YELLOW}WARN{OFF}  {job}: upstream is busy, trying again in 2 s")
+    if random.random() < 0.004:
+        fail(job)
 
 
 def fail(job: str) -> None:
@@ -44,7 +51,7 @@ def fail(job: str) -> None:
     try:
         json.loads('{"job": ' + job)
     except ValueError:
-        print(f"error: {job} failed", file=sys.stderr)
+        print(f"{RED}ERROR{OFF} {job} failed, it goes back into the queue", file=sys.stderr)
         traceback.print_exc()
 
 
