@@ -19,6 +19,8 @@ BOUNDS_MS = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0)
 
 BUCKETS = len(BOUNDS_MS) + 1
 
+_LEAST_RANK = 1e-9
+
 
 def empty() -> list[int]:
     """Give a histogram without a request."""
@@ -53,19 +55,17 @@ def percentile(buckets: Sequence[int], share: float) -> float:
     Linear within the bucket it falls in. The last bucket has no upper bound: there the answer
     is 5,000 ms, which reads as "at least". 0 where there is no request.
     """
-    total = sum(buckets)
-    if total <= 0:
+    counts = cumulative(buckets)
+    if counts[-1] <= 0:
         return 0.0
-    rank = min(max(share, 0.0), 1.0) * total
-    below = 0
-    for index, count in enumerate(buckets):
-        if count and below + count >= rank:
-            if index == len(BOUNDS_MS):
-                break
-            low = BOUNDS_MS[index - 1] if index else 0.0
-            return low + (BOUNDS_MS[index] - low) * max(0.0, rank - below) / count
-        below += count
-    return BOUNDS_MS[-1]
+    rank = min(max(share, 0.0), 1.0) * counts[-1]
+    # The first bucket that reaches the rank; a rank of nothing is in the first that holds any.
+    index = bisect_left(counts, max(rank, _LEAST_RANK))
+    if index == len(BOUNDS_MS):
+        return BOUNDS_MS[-1]
+    low = BOUNDS_MS[index - 1] if index else 0.0
+    below = counts[index] - buckets[index]
+    return low + (BOUNDS_MS[index] - low) * (rank - below) / buckets[index]
 
 
 class Traffic(msgspec.Struct, kw_only=True):
