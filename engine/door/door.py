@@ -127,7 +127,7 @@ class Door:
                 if table is not None:
                     self._apply(table)
             case WakeFailed(name=name, reason=reason, retry_after=retry_after):
-                log.warning("%s does not come up: %s", name, reason)
+                log.debug("%s does not come up: %s", name, reason)
                 self.parking.fail(name, retry_after)
 
     def _apply(self, table: RouteTable) -> None:
