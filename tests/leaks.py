@@ -77,8 +77,12 @@ def _cgroups() -> list[str]:
     for tree in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
         if (tree / "cgroup.procs").exists():
             # os.walk passes over what is removed meanwhile.
-            found += [folder for folder, _, _ in os.walk(tree) if "/ten-" in folder]
+            found += [folder for folder, _, _ in os.walk(tree) if _is_parent(folder)]
     return found
+
+
+def _is_parent(folder: str) -> bool:
+    return Path(folder).name.startswith("ten-")
 
 
 def _mounts() -> list[str]:
