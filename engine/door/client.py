@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, cast
 from engine.core.http1 import Phase, RequestReader
 from engine.core.http1_events import End, Event, Refused, RequestHead
 from engine.door.answers import answer
-from engine.door.exchange import JOIN_BYTES, Exchange, Stage
+from engine.door.exchange import Exchange
 from engine.door.heads import forwarded_fields
+from engine.door.stage import Stage
 from engine.door.upstream import HIGH_WATER_BYTES
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ HALF_CLOSED_SECONDS = 2.0
 
 A client that is gone and one that only says no more look the same until it is written to.
 """
+
+JOIN_BYTES = 16 * 1024
+"""Up to here one write of a copy is cheaper than several writes."""
 
 _RESET = struct.pack("ii", 1, 0)
 """Linger for no time: closing drops what is unsent and resets. Source: socket(7)."""

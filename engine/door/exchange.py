@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,15 @@ from engine.core.http1_head import Framing
 from engine.core.routing import Admission
 from engine.door.answers import answer
 from engine.door.heads import request_head, response_head, switch_head
+from engine.door.stage import (
+    IDEMPOTENT,
+    PENDING_BYTES,
+    REFUSED_SECONDS,
+    REFUSED_STEP_SECONDS,
+    SLOWEST_BYTES_A_SECOND,
+    Stage,
+)
+from engine.door.visit import Visit
 
 if TYPE_CHECKING:
     from engine.door.backend import Backend
@@ -20,34 +28,6 @@ if TYPE_CHECKING:
     from engine.door.door import Door
     from engine.door.fleet import Choice
     from engine.door.upstream import Upstream
-
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-"""Methods that may be sent twice. Source: RFC 9110 section 9.2.2."""
-
-REFUSED_SECONDS = 2.0
-"""How long an instance that is up by the table may refuse connections before a 503."""
-
-REFUSED_STEP_SECONDS = 0.1
-
-PENDING_BYTES = 64 * 1024
-"""Body kept while there is no connection yet; then the client is not read any more."""
-
-SLOWEST_BYTES_A_SECOND = 1024
-"""A body that comes faster than that is never late, however large it is."""
-
-JOIN_BYTES = 16 * 1024
-"""Up to here one write of a copy is cheaper than several writes."""
-
-
-class Stage(Enum):
-    """Where a request is."""
-
-    WAITING = auto()
-    CONNECTING = auto()
-    AWAITING = auto()
-    STREAMING = auto()
-    TUNNEL = auto()
-    DONE = auto()
 
 
 class Exchange:
@@ -58,39 +38,14 @@ class Exchange:
         parked_key, waits_for: Of `engine.door.parking`.
     """
 
-    __slots__ = (
-        "_backend",
-        "_begun_at",
-        "_choice",
-        "_door",
-        "_encodes",
-        "_failed",
-        "_has_retried",
-        "_head",
-        "_is_framed",
-        "_is_kept",
-        "_is_request_done",
-        "_is_tunnel_half",
-        "_is_upstream_kept",
-        "_parked_until",
-        "_pending",
-        "_pending_bytes",
-        "_refused_until",
-        "_upstream",
-        "client",
-        "parked_key",
-        "stage",
-        "waits_for",
-    )
-
     def __init__(self, door: Door, client: Client, head: RequestHead) -> None:
-        """Begin with the head; `start` once what came with it has been given, too."""
+        """Begin with the head; `go_on` once what came with it has been given, too."""
         self._door = door
         self.client = client
         self._head = head
         self.stage = Stage.WAITING
         self._choice: Choice | None = None
-        self._backend: Backend | None = None
+        self._visit = Visit()
         self._upstream: Upstream | None = None
         self._pending: list[bytes] = []
         self._pending_bytes = 0
@@ -101,7 +56,6 @@ class Exchange:
         self._is_tunnel_half = False
         self._encodes = False
         self._has_retried = False
-        self._begun_at = 0.0
         self._parked_until = 0.0
         self._refused_until = 0.0
         self._failed: set[str] = set()
@@ -112,6 +66,7 @@ class Exchange:
 
     def go_on(self) -> None:
         """Decide by the table in force where the request goes, and send it there."""
+        self.stage = Stage.WAITING
         choice = self._choice = self._door.fleet.choose(self._head.host, self._head.target)
         match choice.admission:
             case Admission.GO:
@@ -127,6 +82,7 @@ class Exchange:
         now = time.monotonic()
         if not self._parked_until:
             self._parked_until = now + choice.startup_timeout
+        self._refused_until = 0.0
         self.client.deadline = self._parked_until
         if not self._door.parking.park(self, choice, now):
             self.answer(503, retry_after=1.0)
@@ -137,11 +93,12 @@ class Exchange:
             self._retry_later()
             return
         now = time.monotonic()
-        if not self._begun_at:
-            self._begun_at = now
-            self.client.deadline = now + choice.request_timeout if choice.request_timeout else inf
-        self._backend = backend
-        backend.traffic.begin(now)
+        if not self._visit.begun_at or self.parked_key:
+            # Waiting for the instance to come up is not its time to answer.
+            self.parked_key = ""
+            self._visit.begun_at = now
+            self.client.deadline = now + (choice.request_timeout or inf)
+        self._visit.enter(backend, now)
         upstream = None if self._has_retried else backend.take()
         if upstream is not None and (self._head.has_body or self._head.method not in IDEMPOTENT):
             # It cannot be sent twice, so be sure that the connection stands.
@@ -156,16 +113,16 @@ class Exchange:
 
     def on_connected(self, upstream: Upstream) -> None:
         """Go on with a new connection; where the client has gone, keep it for another."""
-        if self.stage is Stage.CONNECTING and upstream.backend is self._backend:
+        if self.stage is Stage.CONNECTING and upstream.backend is self._visit.backend:
             self._send(upstream)
         else:
             upstream.release(time.monotonic(), is_reusable=True)
 
     def on_connect_failed(self, backend: Backend) -> None:
         """Try another instance, or the same a little later."""
-        if self.stage is not Stage.CONNECTING or backend is not self._backend:
+        if self.stage is not Stage.CONNECTING or backend is not self._visit.backend:
             return
-        self._leave_backend(time.monotonic())
+        self._visit.leave(time.monotonic())
         self._failed.add(backend.name.partition(":")[2])
         self.go_on()
 
@@ -174,7 +131,7 @@ class Exchange:
         if not self._refused_until:
             self._refused_until = now + REFUSED_SECONDS
         if now >= self._refused_until:
-            self._count_failure(now)
+            self._visit.answered(now, is_error=True)
             self.answer(503, retry_after=1.0)
             return
         self.stage = Stage.WAITING
@@ -200,7 +157,7 @@ class Exchange:
             upstream.transport.pause_reading()
         if self._pending:
             upstream.transport.writelines(self._pending)
-            upstream.backend.traffic.bytes_in += self._pending_bytes
+            self._visit.carry_in(self._pending_bytes)
             self._pending = []
             if self._pending_bytes > PENDING_BYTES:
                 self.client.resume_reading()
@@ -209,16 +166,12 @@ class Exchange:
 
     def on_body(self, piece: bytes) -> None:
         """Pass on a piece of the request's body, or of what a tunnel carries."""
-        if self._backend is not None:
-            self._backend.traffic.bytes_in += len(piece)
         upstream = self._upstream
-        if self.stage is Stage.TUNNEL:
-            if upstream is not None:
-                upstream.transport.write(piece)
-            return
         data = encode_chunk(piece) if self._head.is_chunked else piece
         if upstream is not None:
-            self._extend_deadline(len(piece))
+            self._visit.carry_in(len(piece))
+            if self.stage is Stage.AWAITING:
+                self._extend_deadline(len(piece))
             upstream.transport.write(data)
         elif self.stage is not Stage.DONE:
             self._pending.append(data)
@@ -238,7 +191,7 @@ class Exchange:
             self._pending.append(data)
 
     def _extend_deadline(self, size: int) -> None:
-        if self.stage is Stage.AWAITING and self._choice is not None:
+        if self._choice is not None:
             latest = time.monotonic() + (self._choice.request_timeout or inf)
             client = self.client
             client.deadline = min(latest, client.deadline + size / SLOWEST_BYTES_A_SECOND)
@@ -268,8 +221,7 @@ class Exchange:
         self.client.write(out)
 
     def _on_piece(self, piece: bytes, out: list[bytes]) -> None:
-        if self._backend is not None:
-            self._backend.traffic.bytes_out += len(piece)
+        self._visit.carry_out(len(piece))
         out.append(encode_chunk(piece) if self._encodes else piece)
 
     def _on_head(self, head: ResponseHead, out: list[bytes]) -> bool:
@@ -280,7 +232,7 @@ class Exchange:
             if not self._head.is_http10:
                 out.append(head.line + head.fields + b"\r\n")
             return True
-        self._count_answer(head.status)
+        self._visit.answered(time.monotonic(), is_error=head.status >= 500)
         self.stage = Stage.STREAMING
         client = self.client
         client.deadline = inf
@@ -311,7 +263,7 @@ class Exchange:
         if not (self._head.upgrade and head.upgrade) or upstream is None:
             self._fail()
             return False
-        self._count_answer(head.status)
+        self._visit.answered(time.monotonic(), is_error=head.status >= 500)
         out.append(switch_head(head))
         self.stage = Stage.TUNNEL
         self.client.deadline = inf
@@ -362,7 +314,7 @@ class Exchange:
         is_kept = self._is_kept and self.stage is Stage.STREAMING
         self.stage = Stage.DONE
         upstream, self._upstream = self._upstream, None
-        self._leave_backend(now)
+        self._visit.leave(now)
         if upstream is not None:
             upstream.release(now, is_reusable=is_reusable)
         self.client.on_exchange_done(now, is_kept=is_kept, is_whole=self._is_request_done)
@@ -376,17 +328,15 @@ class Exchange:
         if self.stage is Stage.AWAITING:
             if is_lost and self._may_retry():
                 self._has_retried = True
-                self._leave_backend(now)
+                self._visit.leave(now)
                 self.go_on()
                 return
-            self._count_failure(now)
+            self._visit.answered(now, is_error=True)
             self.answer(502)
             return
-        backend = self._backend
         self.stage = Stage.DONE
-        if backend is not None:
-            backend.traffic.failed()
-            self._leave_backend(now)
+        self._visit.cut()
+        self._visit.leave(now)
         self.client.cut(is_framed=self._is_framed)
 
     def _may_retry(self) -> bool:
@@ -400,7 +350,7 @@ class Exchange:
             upstream.close()
         self._pending = []
         now = time.monotonic()
-        self._leave_backend(now)
+        self._visit.leave(now)
         is_kept = (
             self._is_kept
             and self._is_request_done
@@ -418,7 +368,7 @@ class Exchange:
             self._door.parking.leave(self)
             self.answer(503, retry_after=1.0)
             return
-        self._count_failure(time.monotonic())
+        self._visit.answered(time.monotonic(), is_error=True)
         self.answer(504 if self._is_request_done or self.client.is_paused else 408)
 
     def on_client_lost(self) -> None:
@@ -427,7 +377,7 @@ class Exchange:
             self._door.parking.leave(self)
         self.stage = Stage.DONE
         upstream, self._upstream = self._upstream, None
-        self._leave_backend(time.monotonic())
+        self._visit.leave(time.monotonic())
         if upstream is not None:
             upstream.close()
 
@@ -440,17 +390,3 @@ class Exchange:
         """Read on."""
         if self._upstream is not None:
             self._upstream.transport.resume_reading()
-
-    def _leave_backend(self, now: float) -> None:
-        backend, self._backend = self._backend, None
-        if backend is not None:
-            backend.traffic.end(now)
-
-    def _count_answer(self, status: int) -> None:
-        if self._backend is not None:
-            ms = (time.monotonic() - self._begun_at) * 1000.0
-            self._backend.traffic.answered(ms, is_error=status >= 500)
-
-    def _count_failure(self, now: float) -> None:
-        if self._backend is not None:
-            self._backend.traffic.answered((now - self._begun_at) * 1000.0, is_error=True)

@@ -1,4 +1,7 @@
-"""HTTP through a real door worker, spoken byte by byte."""
+"""HTTP through a real door worker, spoken byte by byte.
+
+Of engine.door.client, engine.door.exchange (by engine.door.stage) and engine.door.upstream.
+"""
 
 import contextlib
 import socket

@@ -1,4 +1,7 @@
-"""The door's process: rights, end, the API behind it, big bodies, programs of others."""
+"""The door's process: rights, end, the API behind it, big bodies, programs of others.
+
+Of engine.door.worker, engine.door.privileges and engine.door.door.
+"""
 
 import contextlib
 import os

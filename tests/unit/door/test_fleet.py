@@ -1,0 +1,164 @@
+"""From a Host header to what a request may do, and what tables change."""
+
+from engine.core.doorwire import (
+    RouteInstance,
+    RouteRules,
+    RouteService,
+    RouteState,
+    RouteTable,
+)
+from engine.core.routing import Admission
+from engine.door.fleet import HOSTS_LIMIT, Fleet
+
+UP, DRAINING, STOPPED = RouteState.UP, RouteState.DRAINING, RouteState.STOPPED
+
+
+class Idle:
+    """Stands for an idle connection."""
+
+    def __init__(self, backend):
+        self.address = backend.address
+        self.idle_since = 0.0
+        self.is_closed = False
+
+    def close(self):
+        self.is_closed = True
+
+
+def instance(state=UP, port=1000, weight=100):
+    return RouteInstance(state=state, port=port, weight=weight)
+
+
+def fleet(**instances):
+    made = Fleet("localhost", lambda: None)
+    put(made, **instances)
+    return made
+
+
+def put(made, **instances):
+    service = RouteService(instances=instances, request_timeout=7, startup_timeout=3)
+    made.apply(RouteTable(version=made.version + 1, services={"api": service}))
+
+
+def test_before_the_first_table_there_is_the_api_only():
+    made = Fleet("localhost", lambda: None)
+    assert made.version == 0
+    assert made.choose(b"a.api.localhost", b"/").admission is Admission.UNKNOWN
+    assert made.choose(b"localhost", b"/").is_api
+    assert made.choose(None, b"/").is_api
+
+
+def test_a_choice_is_made_once_for_a_table():
+    made = fleet(a=instance())
+    first = made.choose(b"a.api.localhost", b"/")
+    assert made.choose(b"A.API.localhost:80", b"/x") is first
+    assert (first.key, first.request_timeout, first.startup_timeout) == ("api:a", 7, 3)
+    assert first.pick(set()) is made.backends()[0]
+    assert first.pick({"a"}) is None
+    put(made, a=instance())
+    assert made.choose(b"a.api.localhost", b"/") is not first
+
+
+def test_hosts_are_remembered_within_a_bound():
+    made = fleet(a=instance())
+    for number in range(HOSTS_LIMIT + 10):
+        made.choose(b"n%d.example.com" % number, b"/")
+    assert len(made._hosts) <= HOSTS_LIMIT
+
+
+def test_a_service_is_shared_out():
+    made = fleet(a=instance(), b=instance(), c=instance(weight=0))
+    choice = made.choose(b"api.localhost", b"/")
+    names = [choice.pick(set()).name for _ in range(4)]
+    assert sorted(names) == ["api:a", "api:a", "api:b", "api:b"]
+    assert choice.pick({"a"}).name == "api:b"
+
+
+def test_what_is_to_be_woken():
+    made = fleet(a=instance(STOPPED))
+    assert made.choose(b"a.api.localhost", b"/").wakes == "api:a"
+    assert made.choose(b"api.localhost", b"/").wakes == "api:a"
+    assert made.choose(b"new.api.localhost", b"/").wakes == "api:new"
+    assert made.choose(b"new.api.localhost", b"/").key == "api:new"
+
+
+def test_paths_are_asked_only_where_a_rule_needs_them():
+    made = Fleet("localhost", lambda: None)
+    services = {"api": RouteService(instances={"a": instance()})}
+    rules = RouteRules(path={"/docs": "api"})
+    made.apply(RouteTable(version=1, services=services, routing=rules))
+    assert made.choose(b"localhost", b"/docs/x").key == "api"
+    assert made.choose(b"localhost", b"/other").is_api
+    assert made.choose(b"localhost", b"/docs").key == "api"
+
+
+def test_connections_stay_while_the_address_does():
+    made = fleet(a=instance())
+    backend = made.choose(b"a.api.localhost", b"/").pick(set())
+    idle = Idle(backend)
+    assert backend.give(idle, 1.0)
+    put(made, a=instance(weight=1))
+    assert not idle.is_closed
+    put(made, a=instance(port=2000))
+    assert idle.is_closed
+    assert not backend.give(idle, 1.0)
+
+
+def test_connections_go_with_the_instance():
+    for change in ({"a": instance(DRAINING)}, {"a": instance(STOPPED)}, {}):
+        made = fleet(a=instance())
+        backend = made.choose(b"a.api.localhost", b"/").pick(set())
+        idle = Idle(backend)
+        backend.give(idle, 1.0)
+        put(made, **change)
+        assert idle.is_closed
+        assert not backend.has_idle
+
+
+def test_old_connections_are_closed_in_time():
+    made = fleet(a=instance())
+    backend = made.backends()[0]
+    old, new = Idle(backend), Idle(backend)
+    backend.give(old, 1.0)
+    backend.give(new, 9.0)
+    backend.close_idle(5.0)
+    assert (old.is_closed, new.is_closed) == (True, False)
+    assert backend.take() is new
+    assert backend.take() is None
+    backend.forget(old)
+    backend.close_idle()
+
+
+def test_draining_ones_are_told_of_at_once():
+    made = fleet(a=instance(), b=instance())
+    assert made.changed_traffic() == []
+    put(made, a=instance(DRAINING), b=instance())
+    assert made.has_draining
+    assert [one.name for one in made.changed_traffic()] == ["api:a"]
+
+
+def test_figures_of_one_that_is_gone_are_told_until_its_last_request_ends():
+    made = fleet(a=instance())
+    traffic = made.backends()[0].traffic
+    traffic.begin(1.0)
+    put(made)
+    assert made.changed_traffic() == [traffic]
+    traffic.reset()
+    assert made.changed_traffic() == []
+    put(made, a=instance(port=2000))
+    assert made.backends()[0].traffic is traffic
+    put(made)
+    traffic.end(2.0)
+    assert made.changed_traffic() == [traffic]
+    traffic.reset()
+    assert made.changed_traffic() == []
+    assert made._gone == []
+
+
+def test_a_new_engine_is_told_of_all_that_were_used():
+    made = fleet(a=instance(), b=instance())
+    used = made.backends()[0].traffic
+    used.begin(1.0)
+    used.reset()
+    made.tell_all_anew()
+    assert made.changed_traffic() == [used]
