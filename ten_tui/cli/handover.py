@@ -1,0 +1,71 @@
+"""Commands that are the engine's own program: this process becomes it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from engine.core.errors import FeatureMissing
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def serve_arguments(options: argparse.Namespace) -> list[str]:
+    """Give the engine's own command line for `ten serve` and `ten up`."""
+    arguments = ["serve", "--port", str(options.port), "--domain", options.domain]
+    arguments += ["--bind", options.bind]
+    if options.doors:
+        arguments += ["--doors", str(options.doors)]
+    return [*arguments, *_place(options)]
+
+
+def serve(options: argparse.Namespace) -> NoReturn:
+    """Run the engine in the foreground."""
+    if options.tls or options.staging or options.email:
+        message = "TLS is not built in"
+        raise FeatureMissing(message, hint="put a TLS proxy in front of the door's port")
+    _become(serve_arguments(options))
+
+
+def config(options: argparse.Namespace) -> NoReturn:
+    """Check the configuration and show it."""
+    strict = ["--strict"] if options.strict else []
+    _become(["config", *strict, *_place(options)])
+
+
+def token_gen(options: argparse.Namespace) -> NoReturn:
+    """Make a token."""
+    arguments = ["token-gen", *_place(options)]
+    if options.tenant:
+        arguments += ["--tenant", options.tenant]
+    if options.description:
+        arguments += ["--description", options.description]
+    if options.read_only:
+        arguments.append("--read-only")
+    _become(arguments)
+
+
+def _place(options: argparse.Namespace) -> list[str]:
+    """Name the configuration and the data directory, where the user named them."""
+    found = []
+    if named := getattr(options, "config", ""):
+        found += ["--config", str(Path(named).absolute())]
+    data_dir = getattr(options, "data_dir", "") or os.environ.get("TENEMENT_DATA_DIR", "")
+    if data_dir:
+        found += ["--data-dir", str(Path(data_dir).absolute())]
+    return found
+
+
+def engine_command(arguments: list[str]) -> list[str]:
+    """Give the command line that runs the engine's program with the same Python as this."""
+    return [sys.executable, "-P", "-m", "engine", *arguments]
+
+
+def _become(arguments: list[str]) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = engine_command(arguments)
+    os.execv(command[0], command)  # noqa: S606 - the same program goes on

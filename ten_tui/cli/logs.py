@@ -1,0 +1,156 @@
+"""`ten logs`: what instances wrote, and with -f what they write."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from engine.core.sanitize import sanitize
+
+from engine.core.errors import EngineUnreachable, NotFound
+from engine.core.names import split_instance
+from ten_tui.cli.main import client_of
+from ten_tui.client.client import LogCursors, LogGap, LogRecord
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ten_tui.client import Client
+
+RETRY_SECONDS = 10.0
+"""How long a follower waits for an engine that went away to come back."""
+
+_RETRY_PAUSE_SECONDS = 0.2
+_BATCH = 1000
+_MARKS = {"stdout": "OUT", "stderr": "ERR"}
+
+
+def shown(text: str, *, is_terminal: bool) -> str:
+    """Give the text to print: as it is into a pipe, harmless onto a terminal."""
+    return sanitize(text) if is_terminal else text
+
+
+def line_of(record: LogRecord) -> str:
+    """Lay out a line."""
+    mark = _MARKS.get(record.level, record.level)
+    return f"[{mark}] {record.process}:{record.instance_id} {record.message}"
+
+
+def clock_of(record: LogRecord) -> str:
+    """Give its time of day in UTC."""
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC).strftime("%H:%M:%S")
+
+
+def logs(options: argparse.Namespace) -> int:
+    """Print the newest lines, or follow."""
+    process, ident = split_instance(options.instance) if options.instance else ("", "")
+    is_terminal = sys.stdout.isatty()
+    with client_of(options) as client:
+        if options.follow:
+            Follower(client, process, ident, options.level, is_terminal=is_terminal).run()
+        records = client.logs(
+            process=process,
+            ident=ident,
+            level=options.level,
+            search=options.search,
+            limit=options.limit,
+        )
+    for record in records:
+        print(shown(f"{clock_of(record)} {line_of(record)}", is_terminal=is_terminal))
+    return 0
+
+
+class Follower:
+    """Prints lines as they come, each once, also over an engine's death and return.
+
+    The stream tells where it begins in each ring. What was missed between two streams is read
+    from the rings by number.
+    """
+
+    def __init__(
+        self, client: Client, process: str, ident: str, level: str, *, is_terminal: bool
+    ) -> None:
+        """Take what to follow."""
+        self._client = client
+        self._process = process
+        self._ident = ident
+        self._level = level
+        self._is_terminal = is_terminal
+        self._next: dict[str, int] | None = None
+
+    def run(self) -> None:
+        """Follow until the server is lost for good.
+
+        Raises:
+            EngineUnreachable: It was lost, and did not come back in time.
+        """
+        lost_at: float | None = None
+        while True:
+            try:
+                self._follow()
+                message = f"The server at {self._client.endpoint.where} ended the stream"
+                raise EngineUnreachable(message)
+            except EngineUnreachable:
+                now = time.monotonic()
+                if self._is_streaming or lost_at is None:
+                    lost_at = now
+                # Without numbers nobody could tell what was missed.
+                if self._next is None or now - lost_at > RETRY_SECONDS:
+                    raise
+            time.sleep(_RETRY_PAUSE_SECONDS)
+
+    def _follow(self) -> None:
+        self._is_streaming = False
+        stream = self._client.logs_stream(
+            process=self._process, ident=self._ident, level=self._level
+        )
+        self._is_streaming = True
+        for found in stream:
+            match found:
+                case LogRecord():
+                    self._print(found)
+                case LogCursors(ends=ends):
+                    self._catch_up(ends)
+                case LogGap(name=name, count=count):
+                    self._say_lost(name, count)
+            sys.stdout.flush()
+
+    def _catch_up(self, ends: dict[str, int]) -> None:
+        """Print what came between the last stream and this one."""
+        if self._next is not None:
+            for name, end in ends.items():
+                self._read(name, self._next.get(name, 0), end)
+        self._next = dict(ends)
+
+    def _read(self, name: str, first: int, end: int) -> None:
+        service, _, ident = name.partition(":")
+        while first < end:
+            try:
+                window = self._client.log_window(name, first=first, count=min(_BATCH, end - first))
+            except NotFound:
+                return
+            if window.oldest > first:
+                self._say_lost(name, min(window.oldest, end) - first)
+                first = window.oldest
+                continue
+            lines = [line for line in window.lines if first <= line.number < end]
+            if not lines:
+                return
+            for line in lines:
+                if self._level not in _MARKS or line.stream == self._level:
+                    stamp = line.time_ns // 1_000_000
+                    self._print(
+                        LogRecord(stamp, line.stream, service, ident, line.text, line.number)
+                    )
+            first = lines[-1].number + 1
+
+    def _print(self, record: LogRecord) -> None:
+        print(shown(line_of(record), is_terminal=self._is_terminal))
+        if self._next is not None:
+            self._next[f"{record.process}:{record.instance_id}"] = record.number + 1
+
+    def _say_lost(self, name: str, count: int) -> None:
+        sys.stdout.flush()
+        print(f"... {count} lines of {name} were evicted before they were read", file=sys.stderr)

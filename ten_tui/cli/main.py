@@ -1,0 +1,141 @@
+"""Runs a command: words to a function, errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from engine.core.errors import TenError
+from ten_tui.cli.parser import make_parser
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from ten_tui.client import Client, Endpoint
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `ten`; give its exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        code = _commands()[options.command](options)
+        sys.stdout.flush()
+    except TenError as error:
+        return report(error)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has left: there is nobody to tell. Python must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    return code
+
+
+def report(error: TenError) -> int:
+    """Print an error in the peer's form, with its causes and what to do; give the exit code."""
+    sys.stdout.flush()
+    lines = [f"Error: {_shown(str(error))}"]
+    causes = _causes(error)
+    if causes:
+        lines += ["", "Caused by:"]
+        numbered = len(causes) > 1
+        for place, cause in enumerate(causes):
+            text = f"{place}: {cause}" if numbered else cause
+            lines += [f"    {line}".rstrip() for line in text.splitlines()]
+    if error.hint:
+        lines += ["", f"Hint: {_shown(error.hint)}"]
+    print("\n".join(lines), file=sys.stderr)
+    return EXIT_FAILED
+
+
+def _causes(error: BaseException) -> list[str]:
+    found = []
+    cause = error.__cause__
+    while cause is not None:
+        found.append(_shown(str(cause)) or type(cause).__name__)
+        cause = cause.__cause__
+    return found
+
+
+def _shown(text: str) -> str:
+    """Let no terminal sequence through, as a message may hold what a server sent."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+
+
+def endpoint_of(options: argparse.Namespace) -> Endpoint:
+    """Find the engine that the options and the current folder mean."""
+    from ten_tui.client import find_engine
+
+    return find_engine(
+        os.getcwd(),  # noqa: PTH109 - a string is wanted
+        server=getattr(options, "server", ""),
+        data_dir=getattr(options, "data_dir", ""),
+        token=getattr(options, "token", ""),
+    )
+
+
+def client_of(options: argparse.Namespace) -> Client:
+    """Make a client of that engine."""
+    from ten_tui.client import connect
+
+    return connect(endpoint_of(options))
+
+
+def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
+    return {
+        None: _alone,
+        "help": _help,
+        **{name: _lazy("attach", name) for name in ("up", "down", "console")},
+        **{name: _lazy("handover", name) for name in ("serve", "config")},
+        **{name: _lazy("instances", name) for name in _INSTANCE_COMMANDS},
+        "token-gen": _lazy("handover", "token_gen"),
+        "logs": _lazy("logs", "logs"),
+        "init": _lazy("scaffold", "init"),
+    }
+
+
+_INSTANCE_COMMANDS = (
+    "ps",
+    "spawn",
+    "stop",
+    "restart",
+    "undo",
+    "health",
+    "weight",
+    "deploy",
+    "route",
+)
+
+
+def _lazy(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """Give a command whose module is imported when it runs."""
+
+    def run(options: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        command: Callable[[argparse.Namespace], int] = getattr(
+            import_module(f"ten_tui.cli.{module}"), name
+        )
+        return command(options)
+
+    return run
+
+
+def _alone(options: argparse.Namespace) -> int:
+    """`ten` without a command: the console, or where there is no terminal what runs."""
+    return _lazy("attach", "alone")(options)
+
+
+def _help(options: argparse.Namespace) -> int:
+    make_parser().parse_args([options.topic, "--help"] if options.topic else ["--help"])
+    return 0

@@ -1,0 +1,198 @@
+"""The command line: commands, options, and what their words may be."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
+
+MAX_WEIGHT = 255
+MAX_PORT = 65535
+
+
+def program_version() -> str:
+    """Give the version of this program."""
+    try:
+        return version("ten-tui")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+class _Version(argparse.Action):
+    """Prints the version; looked up only when it is asked for."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        parser.exit(message=f"ten {program_version()}\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Build the parser. `command` of the result is None where none was given."""
+    common = _globals()
+    parser = argparse.ArgumentParser(
+        prog="ten",
+        description="Runs many single-tenant processes on one Linux server, and shows them.",
+        epilog="Without a command: the console of the nearest tenement.toml's engine.",
+        parents=[common],
+    )
+    parser.add_argument(
+        "-V", "--version", action=_Version, nargs=0, help="show the version and exit"
+    )
+    commands = _Commands(parser, common)
+    _add_engine(commands)
+    _add_instances(commands)
+    _add_logs(commands)
+    _add_versions(commands)
+    _add_files(commands)
+    return parser
+
+
+def _globals() -> argparse.ArgumentParser:
+    # Options of a subcommand must not set what the same option before it has set.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument(
+        "--server", metavar="URL", help="engine to ask over TCP [env: TENEMENT_SERVER]"
+    )
+    common.add_argument("--token", metavar="TOKEN", help="API token [env: TENEMENT_TOKEN]")
+    common.add_argument(
+        "--data-dir", metavar="DIR", help="data directory of the engine [env: TENEMENT_DATA_DIR]"
+    )
+    return common
+
+
+class _Commands:
+    """Adds commands that all take the global options."""
+
+    def __init__(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+        self._common = common
+        self._commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def add(self, name: str, text: str, *, aliases: tuple[str, ...] = ()) -> _Command:
+        parser = self._commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            aliases=list(aliases),
+            parents=[self._common],
+        )
+        parser.set_defaults(command=name)
+        return _Command(parser)
+
+
+class _Command:
+    """One command; its methods add what it takes."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parser = parser
+
+    def instance(self, *, is_optional: bool = False) -> _Command:
+        self._parser.add_argument(
+            "instance",
+            metavar="P:ID",
+            nargs="?" if is_optional else None,
+            help="instance, service:id",
+        )
+        return self
+
+    def word(self, name: str, text: str) -> _Command:
+        self._parser.add_argument(name, help=text)
+        return self
+
+    def option(self, *names: str, text: str, **how: object) -> _Command:
+        self._parser.add_argument(*names, help=text, **how)  # type: ignore[arg-type]
+        return self
+
+    def flag(self, *names: str, text: str) -> _Command:
+        self._parser.add_argument(*names, action="store_true", help=text)
+        return self
+
+
+def _add_engine(commands: _Commands) -> None:
+    serve = commands.add("serve", "run the engine in the foreground")
+    up = commands.add("up", "start the engine in the background and attach the console")
+    for command in (serve, up):
+        command.option("-p", "--port", type=_port, default=8080, text="port of the door [8080]")
+        command.option("-d", "--domain", default="localhost", text="domain served [localhost]")
+        command.option("--bind", default="0.0.0.0", text="address of the door [0.0.0.0]")  # noqa: S104 - the peer's
+        command.option("--doors", type=_count, default=0, text="door processes [one a core]")
+        command.option("--config", default="", text="configuration file [the nearest]")
+    for name in ("--tls", "--staging"):
+        serve.option(name, action="store_true", text=argparse.SUPPRESS)
+    serve.option("--email", default="", text=argparse.SUPPRESS)
+    up.flag("--detach", text="do not attach the console")
+    commands.add("down", "stop the engine and its instances")
+    console = commands.add("console", "attach the console")
+    console.option("--logs", metavar="P:ID", default="", text="open this log and follow it")
+
+
+def _add_instances(commands: _Commands) -> None:
+    commands.add("ps", "list what runs", aliases=("ls",))
+    commands.add("spawn", "start an instance").instance()
+    commands.add("stop", "drain and stop an instance").instance()
+    commands.add("restart", "stop an instance if it runs, and start it").instance()
+    commands.add("undo", "take back the last stop or weight of an instance").instance()
+    commands.add("health", "probe an instance now").instance()
+    weight = commands.add("weight", "set an instance's share of its service's traffic")
+    weight.instance().option("weight", type=_weight, metavar="W", text="0 to 100; 0 is nothing")
+
+
+def _add_logs(commands: _Commands) -> None:
+    logs = commands.add("logs", "show what instances wrote").instance(is_optional=True)
+    logs.option("--level", metavar="STREAM", default="", text="stdout or stderr")
+    logs.option("--search", metavar="TEXT", default="", text="only lines with this text")
+    logs.option("--limit", type=_count, default=100, text="newest lines shown [100]")
+    logs.flag("-f", "--follow", text="show lines as they come")
+
+
+def _add_versions(commands: _Commands) -> None:
+    deploy = commands.add("deploy", "start a version and give it traffic once it is healthy")
+    deploy.option("instance", metavar="P:VERSION", text="service:version")
+    deploy.option("-w", "--weight", type=_weight, default=100, text="its weight then [100]")
+    deploy.option("--timeout", type=_count, default=30, text="seconds to become healthy [30]")
+    route = commands.add("route", "swap the traffic of two versions").word("service", "service")
+    route.option("--from", dest="source", metavar="A", required=True, text="gets nothing")
+    route.option("--to", dest="target", metavar="B", required=True, text="gets everything")
+
+
+def _add_files(commands: _Commands) -> None:
+    config = commands.add("config", "check the configuration and show it")
+    config.option("--config", default="", text="configuration file [the nearest]")
+    config.flag("--strict", text="unknown keys are errors")
+    token = commands.add("token-gen", "make an API token; works without an engine")
+    token.option("--tenant", metavar="T", default="", text="reaches instances with this id only")
+    token.option("--description", metavar="D", default="", text="what it is for")
+    token.flag("--read-only", text="may look and change nothing")
+    init = commands.add("init", "write a tenement.toml here")
+    init.option("--name", default="", text="service [the folder's name]")
+    init.option("--command", dest="program", default="", text="what it runs [guessed]")
+    commands.add("help", "show this list, or a command's options").option(
+        "topic", nargs="?", default="", metavar="COMMAND", text="command"
+    )
+
+
+def _number(text: str, most: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        message = f"invalid number '{text}'"
+        raise argparse.ArgumentTypeError(message) from None
+    if not 0 <= value <= most:
+        message = f"{value} is not in 0..={most}"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def _weight(text: str) -> int:
+    return _number(text, MAX_WEIGHT)
+
+
+def _port(text: str) -> int:
+    return _number(text, MAX_PORT)
+
+
+def _count(text: str) -> int:
+    return _number(text, 2**32 - 1)

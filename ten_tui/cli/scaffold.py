@@ -1,0 +1,89 @@
+"""`ten init`: a first tenement.toml, guessed from the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.core.errors import TenError
+from engine.core.names import RESERVED_SERVICES, is_label
+from ten_tui.client.endpoint import CONFIG_FILE
+
+if TYPE_CHECKING:
+    import argparse
+
+_GUESSES = (
+    ("pyproject.toml", "uv run python app.py"),
+    ("requirements.txt", "uv run python app.py"),
+    ("package.json", "npm start"),
+    ("go.mod", "go run ."),
+    ("Cargo.toml", "cargo run --release"),
+)
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def guess_command(folder: Path) -> str:
+    """Guess what starts the program of a folder."""
+    for name, command in _GUESSES:
+        if (folder / name).exists():
+            return command
+    return "./app"
+
+
+def toml_string(text: str) -> str:
+    """Write a text as a TOML basic string."""
+    written = (
+        _ESCAPES.get(char) or (char if char.isprintable() else _unicode(char)) for char in text
+    )
+    return f'"{"".join(written)}"'
+
+
+def _unicode(char: str) -> str:
+    return f"\\U{ord(char):08x}"
+
+
+def project(name: str, command: str) -> str:
+    """Write a file with one service and one instance of it."""
+    return f"""\
+[service.{name}]
+command = {toml_string(command)}
+health = "/health"
+idle_timeout = 300
+storage_persist = true
+isolation = "process"
+
+[instances]
+{name} = ["default"]
+"""
+
+
+def init(options: argparse.Namespace) -> int:
+    """Write a tenement.toml into the current folder, unless there is one."""
+    folder = Path.cwd()
+    name = options.name or folder.name
+    if not is_label(name) or name in RESERVED_SERVICES:
+        message = (
+            f"Invalid service name '{name}'. Use --name to set a valid name "
+            "(alphanumeric, hyphens, underscores)."
+        )
+        raise TenError(message)
+    command = options.program or guess_command(folder)
+    try:
+        with Path(CONFIG_FILE).open("x", encoding="utf-8") as file:
+            file.write(project(name, command))
+    except FileExistsError:
+        message = f"{CONFIG_FILE} already exists in this directory"
+        raise TenError(message) from None
+    except OSError as error:
+        message = f"Cannot write {CONFIG_FILE}"
+        raise TenError(message) from error
+    print(f"Created {CONFIG_FILE}")
+    print()
+    print(f"  Service: {name}")
+    print(f"  Command: {command}")
+    print()
+    print("Next steps:")
+    print("  1. ten token-gen    # Create API token")
+    print("  2. ten serve        # Start server")
+    print("  3. ten ps           # Check running instances")
+    return 0
