@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ten_tui.client.endpoint import Endpoint
+    from ten_tui.client.transport import Stream
 
 T = TypeVar("T")
 
@@ -35,6 +36,9 @@ QUESTION_SECONDS = 15.0
 
 ACTION_SECONDS = 90.0
 """For what waits for a process: its drain and grace may take this long."""
+
+SSE_SECONDS = 40.0
+"""A stream of log lines that is quiet for longer is dead: a comment comes each 15 s."""
 
 SILENCE_SECONDS = 12.0
 """A stream that is quiet for longer is dead: the engine pings every 5 s."""
@@ -81,13 +85,30 @@ class Routed(msgspec.Struct):
 
 
 class LogRecord(msgspec.Struct):
-    """A line as the peer gives it; `timestamp` in milliseconds since the epoch."""
+    """A line as the peer gives it; `timestamp` in milliseconds since the epoch.
+
+    `number` is the line's in its ring, -1 from a server that has no rings.
+    """
 
     timestamp: int
     level: str
     process: str
     instance_id: str
     message: str
+    number: int = -1
+
+
+class LogCursors(msgspec.Struct):
+    """Where a stream of lines begins: for each ring the number of its next line."""
+
+    ends: dict[str, int]
+
+
+class LogGap(msgspec.Struct):
+    """Lines of a ring that were evicted before they could be sent."""
+
+    name: str
+    count: int
 
 
 class _Health(msgspec.Struct):
@@ -197,17 +218,23 @@ class Client:
 
     def logs_stream(
         self, *, process: str = "", ident: str = "", level: str = ""
-    ) -> Iterator[LogRecord]:
-        """Yield lines as they come, from a server that has no rings to poll."""
+    ) -> Iterator[LogRecord | LogCursors | LogGap]:
+        """Yield lines as they come; once this returns, every later line is in it.
+
+        From an engine of ours the first thing is a LogCursors.
+        """
         query = _query(process=process, id=ident, level=level)
-        for event in self._pieces(f"/api/logs/stream{query}", b"\n\n", ACTION_SECONDS):
-            data = b"\n".join(
-                line[5:].removeprefix(b" ")
-                for line in event.split(b"\n")
-                if line.startswith(b"data:")
-            )
-            if data:
-                yield self._decode(data, LogRecord)
+        return self._events(self._pieces(f"/api/logs/stream{query}", b"\n\n", SSE_SECONDS))
+
+    def _events(self, events: Iterator[bytes]) -> Iterator[LogRecord | LogCursors | LogGap]:
+        for event in events:
+            for line in event.split(b"\n"):
+                if line.startswith(b"data:"):
+                    yield self._decode(line[5:], LogRecord)
+                elif line.startswith(b": cursors "):
+                    yield LogCursors(self._decode(line[10:], dict[str, int]))
+                elif line.startswith(b": evicted "):
+                    yield self._decode(line[10:], LogGap)
 
     # --- the engine's own ---
 
@@ -340,19 +367,26 @@ class Client:
             raise TenError(message, hint=hint) from error
 
     def _blocks(self, path: str, timeout: float) -> Iterator[bytes]:
-        stream = self._transport.open(path, timeout_seconds=timeout)
-        try:
-            while block := stream.read():
-                yield block
-        finally:
-            stream.close()
+        return _blocks_of(self._transport.open(path, timeout_seconds=timeout))
 
     def _pieces(self, path: str, end: bytes, timeout: float) -> Iterator[bytes]:
-        """Yield what ends with a mark, without it; a piece cut off by the end is left out."""
-        rest = b""
-        for block in self._blocks(path, timeout):
-            *whole, rest = (rest + block).split(end)
-            yield from whole
+        return _pieces_of(self._blocks(path, timeout), end)
+
+
+def _blocks_of(stream: Stream) -> Iterator[bytes]:
+    try:
+        while block := stream.read():
+            yield block
+    finally:
+        stream.close()
+
+
+def _pieces_of(blocks: Iterator[bytes], end: bytes) -> Iterator[bytes]:
+    """Yield what ends with a mark, without it; a piece cut off by the end is left out."""
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(end)
+        yield from whole
 
 
 def _quoted(name: str) -> str:

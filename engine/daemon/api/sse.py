@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,19 +56,22 @@ class LogsQuery(msgspec.Struct, kw_only=True):
 
 
 class LogRecord(msgspec.Struct, frozen=True):
-    """A line as the peer says it; `timestamp` in milliseconds."""
+    """A line as the peer says it; `timestamp` in milliseconds, and `number` our own."""
 
     timestamp: int
     level: str
     process: str
     instance_id: str
     message: str
+    number: int
 
 
 def record(name: str, line: LogLine) -> LogRecord:
     """Say a line of a ring in the peer's words."""
     service, _, ident = name.partition(":")
-    return LogRecord(line.time_ns // 1_000_000, line.stream, service, ident, line.text)
+    text = f"{line.text} [{line.cut_bytes} bytes more]" if line.cut_bytes else line.text
+    milliseconds = line.time_ns // 1_000_000
+    return LogRecord(milliseconds, line.stream, service, ident, text, line.number)
 
 
 class Logs:
@@ -112,12 +116,15 @@ class Logs:
     async def stream(self, request: Request) -> Response:
         """Send lines as they come, as server-sent events; the past is not in it.
 
-        Nothing is lost to a slow reader as long as the ring keeps it; what was evicted before it
-        could be sent is counted in a comment.
+        Nothing is lost to a slow reader as long as the ring keeps it. Besides the peer's events
+        there are comments: first `: cursors {NAME: number of the next line}`, where each ring
+        is begun, so that a reader that lost its connection can read what it missed; and
+        `: evicted {"name", "count"}` for lines that were gone before they could be sent.
         """
         found = credential(request)
         query = read_query(request, LogsQuery)
         fan = _Fan(self._control, query, lambda name: reaches(found, name))
+        await fan.begin()
         return StreamingResponse(
             fan.events(self._closing),
             media_type="text/event-stream",
@@ -138,6 +145,13 @@ class _Fan:
         self._is_allowed = is_allowed
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(_QUEUED)
         self._followers: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, int] = {}
+
+    async def begin(self) -> None:
+        """Note where each ring ends, so that an answer begun has every line from then on."""
+        for name in self._names():
+            with contextlib.suppress(NotFound):
+                self._ends[name] = (await self._control.log_window(name, count=1)).end
 
     async def events(self, closing: asyncio.Event) -> AsyncIterator[bytes]:
         """Yield events until the reader goes or the engine does."""
@@ -146,6 +160,7 @@ class _Fan:
         pending = spawn(self._queue.get(), name="log stream queue")
         quiet_since = time.monotonic()
         try:
+            yield b": cursors " + msgspec.json.encode(self._ends) + b"\n\n"
             while not stop.done():
                 rest = max(0.0, quiet_since + COMMENT_SECONDS - time.monotonic())
                 await asyncio.wait(
@@ -161,45 +176,49 @@ class _Fan:
             for task in (stop, watch, pending, *self._followers.values()):
                 task.cancel()
 
+    def _names(self) -> list[str]:
+        names = self._control.log_names()
+        return [name for name in names if self._query.takes(name) and self._is_allowed(name)]
+
     async def _watch_names(self) -> None:
-        first: int | None = None
         while True:
-            for name in self._control.log_names():
-                known = self._followers.get(name)
-                if self._query.takes(name) and self._is_allowed(name) and known is None:
+            for name in self._names():
+                if name not in self._followers:
+                    # A ring that came to be since the beginning is read from its own.
+                    first = self._ends.pop(name, 0)
                     self._followers[name] = spawn(
                         self._follow(name, first), name=f"log stream {name}"
                     )
-            # A ring that comes to be from now on is read from its beginning.
-            first = 0
             await asyncio.sleep(_NAMES_SECONDS)
 
-    async def _follow(self, name: str, first: int | None) -> None:
+    async def _follow(self, name: str, first: int) -> None:
         try:
-            if first is None:
-                first = (await self._control.log_window(name, count=1)).end
             while True:
                 first = await self._batch(name, first)
         except NotFound:
+            # Removed; one of the same name that comes later is another ring.
             self._followers.pop(name, None)
 
     async def _batch(self, name: str, first: int) -> int:
-        """Pass on the lines from `first` on that are there; wait if there are none."""
+        """Pass on lines from `first` on, or wait where there are none; give where to go on."""
         window = await self._control.log_window(name, first=first, count=_BATCH)
+        if window.oldest > first:
+            lost = msgspec.json.encode({"name": name, "count": window.oldest - first})
+            await self._queue.put(b": evicted " + lost + b"\n\n")
+            return window.oldest
         lines = [line for line in window.lines if first <= line.number < window.end]
-        if not lines and window.end <= first:
+        if not lines:
             await self._control.log_wait(name, first, COMMENT_SECONDS)
             return first
-        data = bytearray()
-        if window.oldest > first:
-            data += f": {window.oldest - first} lines of {name} were evicted\n\n".encode()
         stream = self._query.stream()
-        for line in lines:
-            if (not stream or line.stream == stream) and self._query.search in line.text:
-                data += b"data: " + msgspec.json.encode(record(name, line)) + b"\n\n"
+        data = b"".join(
+            b"data: " + msgspec.json.encode(record(name, line)) + b"\n\n"
+            for line in lines
+            if (not stream or line.stream == stream) and self._query.search in line.text
+        )
         if data:
-            await self._queue.put(bytes(data))
-        return lines[-1].number + 1 if lines else window.end
+            await self._queue.put(data)
+        return lines[-1].number + 1
 
 
 if TYPE_CHECKING:
