@@ -19,11 +19,11 @@ from engine.core.life import (
     Life,
     Policy,
     Process,
-    RestartPolicy,
     Terminate,
     Then,
     Timer,
 )
+from engine.core.spec import Restart as RestartPolicy
 from engine.core.wire import State, Why
 
 RECENT_LIMIT = 1000

@@ -65,6 +65,7 @@ def test_good_change_touches_only_what_it_is_about(engine: EngineRun) -> None:
         (CONFIG.replace('isolation = "process"', 'isolation = "jail"', 1), 7, "jail"),
         (CONFIG + 'nope = ["x"]\n', 20, "nope"),
     ],
+    ids=["syntax", "value", "undefined service"],
 )
 def test_bad_change_changes_nothing_and_is_shown(
     engine: EngineRun, text: str, line: int, word: str
