@@ -39,8 +39,15 @@ def instance(port: int = 0, state: RouteState = RouteState.UP, weight: int = 100
 class DoorRig:
     """Starts `python -m engine.door` and speaks the engine's side of the link."""
 
-    def __init__(self, folder: Path, *, domain: str = "localhost", uid: int | None = None) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        domain: str = "localhost",
+        uid: int | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
+        self.listener = listener or socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self.listener.getsockname()[1]
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.theirs = theirs
@@ -90,7 +97,11 @@ class DoorRig:
 
     def service(self, **instances: RouteInstance) -> None:
         """Route to one service named api."""
-        self.table(api=RouteService(instances=instances))
+        self.service_of("api", **instances)
+
+    def service_of(self, name: str, **instances: RouteInstance) -> None:
+        """Route to one service of that name."""
+        self.table(**{name: RouteService(instances=instances)})
 
     def read(self, seconds: float) -> DoorMessage | None:
         """Take one message of the door."""
