@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import re
+import time
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -199,7 +200,7 @@ async def probe(
     Returns: the finding; no failure of the target raises.
     """
     loop = asyncio.get_running_loop()
-    start = loop.time()
+    start = time.monotonic()  # uvloop's own clock counts whole milliseconds
     answer = _Answer(path, loop)
     deadline = _Deadline(loop, timeout)
     try:
@@ -209,11 +210,11 @@ async def probe(
     except TimeoutError:
         reason = f"no answer within {timeout:g} s"
     except OSError as error:
-        ms = (loop.time() - start) * 1000
+        ms = (time.monotonic() - start) * 1000
         return ProbeResult(False, _reason_of(error), ms, is_own_fault=error.errno in _OWN_FAULTS)
     finally:
         answer.give_up()
-    return ProbeResult(not reason, reason, (loop.time() - start) * 1000)
+    return ProbeResult(not reason, reason, (time.monotonic() - start) * 1000)
 
 
 class _Deadline:
