@@ -59,7 +59,7 @@ _UNITS = "BKMGTPms"
 NAME_LEAST, NAME_MOST = 14, 40
 COLUMNS: tuple[Column, ...] = (
     Column(Field.NAME, NAME_LEAST, 0, is_left=True),
-    Column(Field.STATE, 12, 1, is_left=True),
+    Column(Field.STATE, 13, 1, is_left=True),
     Column(Field.ISOLATION, 9, 11, is_left=True),
     Column(Field.VERSION, 8, 13, is_left=True),
     Column(Field.WEIGHT, 3, 10),
@@ -112,8 +112,8 @@ def state_cell(instance: InstanceView, now: float, *, is_plain: bool = False) ->
     glyph = mark.stand_in if is_plain else mark.glyph
     word = instance.state.value
     left = instance.until - now
-    if instance.state in {State.BACKOFF, State.DRAINING} and 0 < left < 1000:
-        word = f"{word} {left:.0f}s" if len(word) < 8 else f"{word[:6]}… {left:.0f}s"[:10]
+    if instance.state in {State.BACKOFF, State.DRAINING} and 0 < left < 99.5:
+        word = f"{word} {left:.0f}s"
     ink = Ink.DIM if instance.state is State.HEALTHY else mark.ink
     return Cell(((f"{glyph} ", mark.ink), (word, ink)), is_bold=mark.ink is Ink.BAD)
 
