@@ -218,7 +218,7 @@ class Client(asyncio.Protocol):
         self._written = True
         if len(pieces) == 1:
             self.transport.write(pieces[0])
-        elif sum(map(len, pieces)) <= JOIN_BYTES:
+        elif len(pieces) < 4 and len(pieces[-1]) < JOIN_BYTES:
             self.transport.write(b"".join(pieces))
         else:
             self.transport.writelines(pieces)
@@ -248,7 +248,7 @@ class Client(asyncio.Protocol):
             is_whole: The request was read to its end.
         """
         self._exchange = None
-        if not is_kept:
+        if not is_kept or self._door.is_draining:
             if is_whole and not self.reader.buffered:
                 self.transport.close()
             else:
@@ -258,19 +258,23 @@ class Client(asyncio.Protocol):
         self._has_begun = False
         if self.is_paused:
             self.resume_reading()
-        if not self._is_pumping:
-            self._pump()
+        if self._is_pumping:
+            return
+        events = self.reader.go_on()
+        if events:
+            self._pump(events)
+        else:
+            self._await_head()
 
-    def _pump(self) -> None:
+    def _pump(self, events: list[Event]) -> None:
         """Take the requests that are there already; a loop, as each may be answered at once."""
         self._is_pumping = True
         try:
+            self._take(events)
             while self._exchange is None and self.reader.phase is Phase.DONE:
-                events = self.reader.go_on()
-                if events:
-                    self._take(events)
-                else:
-                    self._await_head()
+                self._take(self.reader.go_on())
+            if self._exchange is None:
+                self._await_head()
         finally:
             self._is_pumping = False
 

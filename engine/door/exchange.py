@@ -38,29 +38,31 @@ class Exchange:
         parked_key, waits_for: Of `engine.door.parking`.
     """
 
+    # What most requests never change is kept once, in the class.
+    stage = Stage.WAITING
+    parked_key = ""
+    waits_for = ""
+    _choice: Choice | None = None
+    _upstream: Upstream | None = None
+    _failed: frozenset[str] = frozenset()
+    _pending_bytes = 0
+    _is_request_done = False
+    _is_upstream_kept = False
+    _is_framed = False
+    _is_tunnel_half = False
+    _encodes = False
+    _has_retried = False
+    _parked_until = 0.0
+    _refused_until = 0.0
+
     def __init__(self, door: Door, client: Client, head: RequestHead) -> None:
         """Begin with the head; `go_on` once what came with it has been given, too."""
         self._door = door
         self.client = client
         self._head = head
-        self.stage = Stage.WAITING
-        self._choice: Choice | None = None
-        self._visit = Visit()
-        self._upstream: Upstream | None = None
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
-        self._is_request_done = False
         self._is_kept = head.is_keep_alive
-        self._is_upstream_kept = False
-        self._is_framed = False
-        self._is_tunnel_half = False
-        self._encodes = False
-        self._has_retried = False
-        self._parked_until = 0.0
-        self._refused_until = 0.0
-        self._failed: set[str] = set()
-        self.parked_key = ""
-        self.waits_for = ""
+        self._visit = Visit()
+        self._pending: list[bytes] = []
 
     # --- the way there ---
 
@@ -123,7 +125,7 @@ class Exchange:
         if self.stage is not Stage.CONNECTING or backend is not self._visit.backend:
             return
         self._visit.leave(time.monotonic())
-        self._failed.add(backend.name.partition(":")[2])
+        self._failed |= {backend.name.partition(":")[2]}
         self.go_on()
 
     def _retry_later(self) -> None:
@@ -135,7 +137,7 @@ class Exchange:
             self.answer(503, retry_after=1.0)
             return
         self.stage = Stage.WAITING
-        self._failed.clear()
+        self._failed = frozenset()
         self._door.loop.call_later(REFUSED_STEP_SECONDS, self._retry)
 
     def _retry(self) -> None:
@@ -368,8 +370,11 @@ class Exchange:
             self._door.parking.leave(self)
             self.answer(503, retry_after=1.0)
             return
-        self._visit.answered(time.monotonic(), is_error=True)
-        self.answer(504 if self._is_request_done or self.client.is_paused else 408)
+        if self._is_request_done or self.client.is_paused:
+            self._visit.answered(time.monotonic(), is_error=True)
+            self.answer(504)
+        else:
+            self.answer(408)
 
     def on_client_lost(self) -> None:
         """Let go of everything: nobody waits for the answer any more."""

@@ -64,7 +64,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     balancer: Balancer | None = None
     is_api: bool = False
 
-    def pick(self, failed: set[str]) -> Backend | None:
+    def pick(self, failed: frozenset[str]) -> Backend | None:
         """Choose who takes a request, passing over ids that failed it already."""
         candidates = self.candidates
         if failed:
@@ -137,7 +137,9 @@ class Fleet:
             choice = self._hosts[host]
         else:
             if len(self._hosts) >= HOSTS_LIMIT:
+                # Also what was compiled for them: invented names must not fill the memory.
                 self._hosts.clear()
+                self._choices.clear()
             route = self._router.by_host(host.decode("ascii"))
             choice = None if isinstance(route, ByPath) else self._compile(route)
             self._hosts[host] = choice

@@ -93,3 +93,21 @@ def once(*parts: bytes) -> Callable[[Upstream, socket.socket], None]:
                 sock.sendall(part)
 
     return talk
+
+
+def counting(up: Upstream, sock: socket.socket) -> None:
+    """Answer with what was received, as it was framed."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += sock.recv(65536)
+    head, _, rest = data.partition(b"\r\n\r\n")
+    up.received.append(head)
+    if b"chunked" in head:
+        while not rest.endswith(b"0\r\n\r\n"):
+            rest += sock.recv(65536)
+    else:
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while len(rest) < length:
+            rest += sock.recv(65536)
+    sock.sendall(response(rest))
+    sock.recv(1)

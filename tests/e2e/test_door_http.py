@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.e2e.door_apps import echo, once, response, say, upstream
+from tests.e2e.door_apps import counting, echo, once, response, say, upstream
 from tests.e2e.door_rig import (
     body_of,
     door,
@@ -168,24 +168,6 @@ def drain(sock, size):
     left = size
     while left and (data := sock.recv(min(left, 1 << 16))):
         left -= len(data)
-
-
-def counting(up, sock):
-    """Answer with what was received, de-framed by an independent hand."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += sock.recv(65536)
-    head, _, rest = data.partition(b"\r\n\r\n")
-    up.received.append(head)
-    if b"chunked" in head:
-        while not rest.endswith(b"0\r\n\r\n"):
-            rest += sock.recv(65536)
-    else:
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        while len(rest) < length:
-            rest += sock.recv(65536)
-    sock.sendall(response(rest))
-    sock.recv(1)
 
 
 def test_a_body_by_length(rig, app):
