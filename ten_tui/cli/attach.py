@@ -1,8 +1,7 @@
-"""Commands that put the console in front of an engine: `up`, `down`, `console`, and `ten` alone."""
+"""The engine in the background, and the console on it: `ten`, `up`, `down`, `console`."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import select
@@ -11,185 +10,68 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from engine.core.errors import EngineUnreachable, TenError
 from engine.core.names import split_instance
 from ten_tui.cli.handover import engine_command, serve_arguments
-from ten_tui.cli.main import endpoint_of
-from ten_tui.client import connect
+from ten_tui.cli.main import EXIT_USAGE, endpoint_of
+from ten_tui.cli.parser import make_parser
+from ten_tui.client import Endpoint, connect, find_engine
+from ten_tui.client.endpoint import SOCKET, data_dir_of
 
 if TYPE_CHECKING:
     import argparse
-
-    from ten_tui.client import Endpoint
+    from collections.abc import Sequence
 
 START_SECONDS = 15.0
-"""How long a started engine may take until it answers."""
-
 STOP_SECONDS = 60.0
-"""How long an engine may take to end its instances; the keeper bounds itself well below."""
-
-_PAUSE_SECONDS = 0.02
-_ERROR_BYTES = 16 * 1024
-
-
-def up(options: argparse.Namespace) -> int:
-    """Start the engine in the background unless it runs, and attach the console."""
-    endpoint = endpoint_of(_placed(options))
-    if is_up(endpoint):
-        print(f"The engine of {endpoint.data_dir} runs already")
-    else:
-        start(endpoint, serve_arguments(options))
-        print(f"Started the engine of {endpoint.data_dir}")
-    if options.detach or not has_terminal():
-        return 0
-    return attach(endpoint)
-
-
-def down(options: argparse.Namespace) -> int:
-    """Stop the engine and its instances; return once all have ended."""
-    endpoint = endpoint_of(options)
-    pidfd = keeper_of(endpoint)
-    if pidfd is None:
-        message = f"No engine runs in {endpoint.data_dir or endpoint.where}"
-        raise TenError(message)
-    with os.fdopen(pidfd, "rb") as process:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if not select.select([process], [], [], STOP_SECONDS)[0]:
-            message = f"The engine is still stopping after {STOP_SECONDS:g} s"
-            raise TenError(message, hint="a second `ten down` does not wait for requests in flight")
-    print(f"Stopped the engine of {endpoint.data_dir}")
-    return 0
-
-
-def console(options: argparse.Namespace) -> int:
-    """Attach the console; with --logs to that instance's log."""
-    if options.logs:
-        split_instance(options.logs)
-    if not has_terminal():
-        message = "The console needs a terminal"
-        raise TenError(message, hint="`ten ps` and `ten logs` print the same facts as lines")
-    return attach(endpoint_of(options), logs=options.logs)
+_POLL_SECONDS = 0.05
+_MAX_LOG_BYTES = 1024 * 1024
+_TAIL_BYTES = 4000
+_LOCK_FIELDS = 6
 
 
 def alone(options: argparse.Namespace) -> int:
-    """`ten`: attach; where no engine runs, offer to start it. Without a terminal: what runs."""
+    """Attach; where no engine runs, offer to start one; without a terminal, print what runs."""
+    try:
+        endpoint = endpoint_of(options)
+        is_up = _is_up(endpoint)
+    except TenError:
+        if _is_terminal():
+            raise
+        make_parser().print_usage(sys.stderr)
+        return EXIT_USAGE
+    if not _is_terminal():
+        return _print_state(options, is_up=is_up)
+    if is_up:
+        return _show(endpoint, "")
+    if endpoint.url or not _agrees("No engine runs here. Start it? [Y/n] "):
+        message = f"Failed to connect to server at {endpoint.where}"
+        raise EngineUnreachable(message, hint="start it with `ten up` or `ten serve`")
+    return _run(["up", *_globals(options)])
+
+
+def _print_state(options: argparse.Namespace, *, is_up: bool) -> int:
     from ten_tui.cli.instances import ps
-    from ten_tui.cli.parser import make_parser
 
-    if not has_terminal():
-        try:
-            endpoint = endpoint_of(options)
-        except TenError:
-            make_parser().print_help()
-            return 0
-        return ps(options) if is_up(endpoint) else _print_help()
-    endpoint = endpoint_of(options)
-    if not is_up(endpoint):
-        if not endpoint.socket:
-            message = f"Failed to connect to server at {endpoint.url}"
-            raise EngineUnreachable(message)
-        if not _agrees(f"No engine runs in {endpoint.data_dir}. Start it? [Y/n] "):
-            return 0
-        defaults = make_parser().parse_args(["up", "--data-dir", endpoint.data_dir])
-        start(endpoint, serve_arguments(defaults))
-    return attach(endpoint)
+    if is_up:
+        return ps(options)
+    make_parser().print_help(sys.stderr)
+    return EXIT_USAGE
 
 
-def attach(endpoint: Endpoint, *, logs: str = "") -> int:
-    """Show the console; Textual is imported only now."""
-    from ten_tui.app import run
-
-    return run(endpoint, logs=logs or None)
+def _globals(options: argparse.Namespace) -> list[str]:
+    data_dir = getattr(options, "data_dir", "")
+    return ["--data-dir", data_dir] if data_dir else []
 
 
-def has_terminal() -> bool:
-    """Tell whether somebody sits in front of this."""
+def _run(arguments: Sequence[str]) -> int:
+    return up(make_parser().parse_args(arguments))
+
+
+def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def is_up(endpoint: Endpoint) -> bool:
-    """Tell whether the engine answers."""
-    with connect(endpoint) as client:
-        return client.is_up()
-
-
-def start(endpoint: Endpoint, arguments: list[str]) -> None:
-    """Start an engine in a session of its own, and wait until it answers.
-
-    Raises:
-        TenError: It ended, with what it said; or it does not answer in time.
-    """
-    if not endpoint.socket:
-        message = "An engine is started on its own host"
-        raise TenError(message, hint="leave --server away")
-    log = Path(endpoint.data_dir) / "run" / "log" / "serve.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - the same program
-            engine_command(arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + START_SECONDS
-    while not is_up(endpoint):
-        if process.poll() is not None:
-            raise TenError(_said(log) or f"The engine ended with {process.returncode}")
-        if time.monotonic() > deadline:
-            message = f"The engine does not answer after {START_SECONDS:g} s"
-            raise TenError(message, hint=f"its output is in {log}")
-        time.sleep(_PAUSE_SECONDS)
-    process.returncode = 0  # it lives on: nobody here waits for it
-
-
-def keeper_of(endpoint: Endpoint) -> int | None:
-    """Give a pidfd of the process that holds the data directory, None where none does.
-
-    The pid in the file counts only while the lock is held, and the lock is asked again once the
-    pidfd is there, so that it can be no later owner of the pid.
-    """
-    lock = Path(endpoint.data_dir) / "run" / "lock"
-    if not endpoint.data_dir or not _is_held(lock):
-        return None
-    try:
-        pidfd = os.pidfd_open(int(lock.read_text()))
-    except (OSError, ValueError):
-        return None
-    if _is_held(lock):
-        return pidfd
-    os.close(pidfd)
-    return None
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
-def _placed(options: argparse.Namespace) -> argparse.Namespace:
-    """Let --config say where the data is, as it does for `serve`."""
-    from ten_tui.client.endpoint import data_dir_of
-
-    named = getattr(options, "config", "")
-    if named and not getattr(options, "data_dir", "") and not os.environ.get("TENEMENT_DATA_DIR"):
-        options.data_dir = str(data_dir_of(Path(named).absolute()))
-    return options
-
-
-def _said(log: Path) -> str:
-    """Give what a failed start printed, without the word that is printed before it again."""
-    text = log.read_bytes()[-_ERROR_BYTES:].decode(errors="replace").strip()
-    return text.removeprefix("Error: ")
 
 
 def _agrees(question: str) -> bool:
@@ -199,8 +81,177 @@ def _agrees(question: str) -> bool:
         return False
 
 
-def _print_help() -> int:
-    from ten_tui.cli.parser import make_parser
+def _is_up(endpoint: Endpoint) -> bool:
+    with connect(endpoint) as client:
+        return client.is_up()
 
-    make_parser().print_help()
+
+def console(options: argparse.Namespace) -> int:
+    """Attach the console."""
+    if options.logs:
+        split_instance(options.logs)
+    endpoint = endpoint_of(options)
+    with connect(endpoint) as client:
+        client.engine()
+    return _show(endpoint, options.logs)
+
+
+def _show(endpoint: Endpoint, logs: str) -> int:
+    if not _is_terminal():
+        message = "The console needs a terminal"
+        raise TenError(message, hint="`ten ps` and `ten logs` print to anything")
+    from ten_tui.app import run
+
+    return run(endpoint, logs=logs or None)
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the engine in the background if it does not run, and attach."""
+    endpoint = _local(options)
+    if not _is_up(endpoint):
+        _start(options, endpoint)
+    if options.detach or not _is_terminal():
+        with connect(endpoint) as client:
+            view = client.engine()
+        print(f"Engine running on {view.url} (pid {view.pid}, data in {view.data_dir})")
+        return 0
+    return _show(endpoint, "")
+
+
+def _local(options: argparse.Namespace) -> Endpoint:
+    """Find the engine of this host's data directory, whatever the environment says of servers."""
+    if named := getattr(options, "config", ""):
+        folder = getattr(options, "data_dir", "") or str(data_dir_of(Path(named).absolute()))
+        return Endpoint(socket=os.path.realpath(Path(folder) / SOCKET), data_dir=folder)
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"TENEMENT_SERVER", "TENEMENT_TOKEN"}
+    }
+    return find_engine(Path.cwd(), data_dir=getattr(options, "data_dir", ""), environ=environ)
+
+
+def _start(options: argparse.Namespace, endpoint: Endpoint) -> None:
+    """Start `ten serve` in a session of its own, and wait until its API answers.
+
+    Raises:
+        TenError: It ended instead; with what it said.
+        EngineUnreachable: It did not answer in time.
+    """
+    folder = Path(endpoint.data_dir)
+    with _open_log(folder / "run" / "log") as log:
+        began = log.seek(0, os.SEEK_END)
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            engine_command(serve_arguments(options)),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            # The path of the socket may be a link that comes to be only now.
+            there = Endpoint(socket=os.path.realpath(folder / SOCKET), data_dir=str(folder))
+            if _is_up(there):
+                # It goes on without us; Popen must not warn of that.
+                process.returncode = 0
+                return
+            if process.poll() is not None:
+                raise _failed_start(log, began)
+            time.sleep(_POLL_SECONDS)
+        process.returncode = 0
+    message = f"The engine did not answer within {START_SECONDS:g} s"
+    raise EngineUnreachable(message, hint=f"see {folder / 'run' / 'log' / 'serve.log'}")
+
+
+def _open_log(folder: Path) -> IO[bytes]:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / "serve.log"
+        is_long = path.exists() and path.stat().st_size > _MAX_LOG_BYTES
+        handle = os.open(
+            path,
+            os.O_RDWR | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if is_long else 0),
+            0o600,
+        )
+    except OSError as error:
+        message = f"Cannot write to {folder}"
+        raise TenError(message) from error
+    return os.fdopen(handle, "rb+")
+
+
+def _failed_start(log: IO[bytes], began: int) -> TenError:
+    end = log.seek(0, os.SEEK_END)
+    log.seek(max(began, end - _TAIL_BYTES))
+    said = log.read().decode("utf-8", "replace").strip()
+    return TenError(said.removeprefix("Error: ") or "The engine ended at its start")
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop the engine of a data directory, with its instances, and wait until it is gone."""
+    endpoint = _local(options)
+    pid, handle = _keeper(Path(endpoint.data_dir) / "run" / "lock")
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        if not select.select([handle], [], [], STOP_SECONDS)[0]:
+            message = f"The engine (pid {pid}) has not ended within {STOP_SECONDS:g} s"
+            raise TenError(message, hint="it may still be draining; look with `ten ps`")
+    except PermissionError as error:
+        message = f"Cannot stop the engine (pid {pid})"
+        raise TenError(message) from error
+    finally:
+        os.close(handle)
+    print(f"Stopped the engine (pid {pid})")
     return 0
+
+
+def _keeper(lock: Path) -> tuple[int, int]:
+    """Find who holds a data directory: its pid and a pidfd, so that no other process is hit.
+
+    Raises:
+        EngineUnreachable: Nobody does.
+    """
+    none = EngineUnreachable(
+        f"No engine runs in {lock.parent.parent}", hint="`ten up` or `ten serve` starts one"
+    )
+    try:
+        with lock.open("rb") as file:
+            if not _is_locked(file):
+                raise none
+            inode = os.fstat(file.fileno()).st_ino
+            pid = int(file.read(32) or b"0")
+    except (FileNotFoundError, ValueError):
+        raise none from None
+    except OSError as error:
+        message = f"Cannot read {lock}"
+        raise TenError(message) from error
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        raise none from None
+    # Only now is it certain that the pid still means the process that holds the lock.
+    if pid not in _holders(inode):
+        os.close(handle)
+        raise none
+    return pid, handle
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _holders(inode: int) -> set[int]:
+    """Read who holds a flock on an inode. Source: proc_locks(5)."""
+    found = set()
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if len(fields) < _LOCK_FIELDS or fields[1] != "FLOCK":
+            continue
+        if fields[5].rpartition(":")[2] == str(inode):
+            found.add(int(fields[4]))
+    return found

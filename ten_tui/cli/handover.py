@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def serve_arguments(options: argparse.Namespace) -> list[str]:
     """Give the engine's own command line for `ten serve` and `ten up`."""
-    arguments = ["serve", "--port", str(options.port), "--domain", options.domain]
-    arguments += ["--bind", options.bind]
+    arguments = ["serve", f"--port={options.port}", f"--domain={options.domain}"]
+    arguments.append(f"--bind={options.bind}")
     if options.doors:
-        arguments += ["--doors", str(options.doors)]
+        arguments.append(f"--doors={options.doors}")
     return [*arguments, *_place(options)]
 
 
@@ -40,9 +40,9 @@ def token_gen(options: argparse.Namespace) -> NoReturn:
     """Make a token."""
     arguments = ["token-gen", *_place(options)]
     if options.tenant:
-        arguments += ["--tenant", options.tenant]
+        arguments.append(f"--tenant={options.tenant}")
     if options.description:
-        arguments += ["--description", options.description]
+        arguments.append(f"--description={options.description}")
     if options.read_only:
         arguments.append("--read-only")
     _become(arguments)
@@ -52,10 +52,10 @@ def _place(options: argparse.Namespace) -> list[str]:
     """Name the configuration and the data directory, where the user named them."""
     found = []
     if named := getattr(options, "config", ""):
-        found += ["--config", str(Path(named).absolute())]
+        found.append(f"--config={Path(named).absolute()}")
     data_dir = getattr(options, "data_dir", "") or os.environ.get("TENEMENT_DATA_DIR", "")
     if data_dir:
-        found += ["--data-dir", str(Path(data_dir).absolute())]
+        found.append(f"--data-dir={Path(data_dir).absolute()}")
     return found
 
 

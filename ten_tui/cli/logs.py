@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-from engine.core.sanitize import sanitize
+from typing import TYPE_CHECKING, assert_never
 
 from engine.core.errors import EngineUnreachable, NotFound
 from engine.core.names import split_instance
+from engine.core.sanitize import sanitize
 from ten_tui.cli.main import client_of
 from ten_tui.client.client import LogCursors, LogGap, LogRecord
 
@@ -79,6 +78,7 @@ class Follower:
         self._level = level
         self._is_terminal = is_terminal
         self._next: dict[str, int] | None = None
+        self._is_streaming = False
 
     def run(self) -> None:
         """Follow until the server is lost for good.
@@ -107,15 +107,21 @@ class Follower:
             process=self._process, ident=self._ident, level=self._level
         )
         self._is_streaming = True
-        for found in stream:
-            match found:
-                case LogRecord():
-                    self._print(found)
-                case LogCursors(ends=ends):
-                    self._catch_up(ends)
-                case LogGap(name=name, count=count):
-                    self._say_lost(name, count)
+        for batch in stream:
+            for found in batch:
+                self._take(found)
             sys.stdout.flush()
+
+    def _take(self, found: LogRecord | LogCursors | LogGap) -> None:
+        match found:
+            case LogRecord():
+                self._print(found)
+            case LogCursors(ends=ends):
+                self._catch_up(ends)
+            case LogGap(name=name, count=count):
+                self._say_lost(name, count)
+            case _:
+                assert_never(found)
 
     def _catch_up(self, ends: dict[str, int]) -> None:
         """Print what came between the last stream and this one."""

@@ -69,7 +69,9 @@ def _causes(error: BaseException) -> list[str]:
 
 def _shown(text: str) -> str:
     """Let no terminal sequence through, as a message may hold what a server sent."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    from engine.core.sanitize import sanitize
+
+    return "\n".join(sanitize(line) for line in text.splitlines())
 
 
 def endpoint_of(options: argparse.Namespace) -> Endpoint:

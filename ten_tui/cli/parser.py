@@ -27,7 +27,8 @@ class _Version(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        parser.exit(message=f"ten {program_version()}\n")
+        print(f"ten {program_version()}")
+        parser.exit()
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -38,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Runs many single-tenant processes on one Linux server, and shows them.",
         epilog="Without a command: the console of the nearest tenement.toml's engine.",
         parents=[common],
+        allow_abbrev=False,
     )
     parser.add_argument(
         "-V", "--version", action=_Version, nargs=0, help="show the version and exit"
@@ -78,6 +80,7 @@ class _Commands:
             description=text[0].upper() + text[1:] + ".",
             aliases=list(aliases),
             parents=[self._common],
+            allow_abbrev=False,
         )
         parser.set_defaults(command=name)
         return _Command(parser)

@@ -218,23 +218,29 @@ class Client:
 
     def logs_stream(
         self, *, process: str = "", ident: str = "", level: str = ""
-    ) -> Iterator[LogRecord | LogCursors | LogGap]:
-        """Yield lines as they come; once this returns, every later line is in it.
+    ) -> Iterator[list[LogRecord | LogCursors | LogGap]]:
+        """Yield lines as they come, together what came together.
 
-        From an engine of ours the first thing is a LogCursors.
+        Once this returns, every later line is in it. From an engine of ours the first thing is
+        a LogCursors.
         """
         query = _query(process=process, id=ident, level=level)
-        return self._events(self._pieces(f"/api/logs/stream{query}", b"\n\n", SSE_SECONDS))
+        return self._batches(self._blocks(f"/api/logs/stream{query}", SSE_SECONDS))
 
-    def _events(self, events: Iterator[bytes]) -> Iterator[LogRecord | LogCursors | LogGap]:
-        for event in events:
-            for line in event.split(b"\n"):
-                if line.startswith(b"data:"):
-                    yield self._decode(line[5:], LogRecord)
-                elif line.startswith(b": cursors "):
-                    yield LogCursors(self._decode(line[10:], dict[str, int]))
-                elif line.startswith(b": evicted "):
-                    yield self._decode(line[10:], LogGap)
+    def _batches(self, blocks: Iterator[bytes]) -> Iterator[list[LogRecord | LogCursors | LogGap]]:
+        rest = b""
+        for block in blocks:
+            *lines, rest = (rest + block).split(b"\n")
+            yield [found for line in lines if (found := self._event(line)) is not None]
+
+    def _event(self, line: bytes) -> LogRecord | LogCursors | LogGap | None:
+        if line.startswith(b"data:"):
+            return self._decode(line[5:], LogRecord)
+        if line.startswith(b": cursors "):
+            return LogCursors(self._decode(line[10:], dict[str, int]))
+        if line.startswith(b": evicted "):
+            return self._decode(line[10:], LogGap)
+        return None
 
     # --- the engine's own ---
 
@@ -256,7 +262,7 @@ class Client:
         Raises:
             EngineUnreachable: It went, or was quiet for 12 s.
         """
-        for line in self._pieces("/api/v1/stream", b"\n", SILENCE_SECONDS):
+        for line in _lines_of(self._blocks("/api/v1/stream", SILENCE_SECONDS)):
             yield self._decode(line, cast("type[Update]", Update))
         message = f"The engine at {self.endpoint.where} went away"
         raise EngineUnreachable(message)
@@ -369,9 +375,6 @@ class Client:
     def _blocks(self, path: str, timeout: float) -> Iterator[bytes]:
         return _blocks_of(self._transport.open(path, timeout_seconds=timeout))
 
-    def _pieces(self, path: str, end: bytes, timeout: float) -> Iterator[bytes]:
-        return _pieces_of(self._blocks(path, timeout), end)
-
 
 def _blocks_of(stream: Stream) -> Iterator[bytes]:
     try:
@@ -381,12 +384,12 @@ def _blocks_of(stream: Stream) -> Iterator[bytes]:
         stream.close()
 
 
-def _pieces_of(blocks: Iterator[bytes], end: bytes) -> Iterator[bytes]:
-    """Yield what ends with a mark, without it; a piece cut off by the end is left out."""
+def _lines_of(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what ends with a newline, without it; a piece cut off by the end is left out."""
     rest = b""
     for block in blocks:
-        *whole, rest = (rest + block).split(end)
-        yield from whole
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
 
 
 def _quoted(name: str) -> str:
