@@ -17,7 +17,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engine.daemon.fifo import FIRST_RETRY_SECONDS, MAX_PIPE_BYTES, Counters, Feed, Fifo, Phase
+from engine.daemon.fifo import FIRST_RETRY_SECONDS, Counters, Feed, Fifo, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,8 @@ TURN_SECONDS = 0.004
 """How long the loop is held before its other work has its turn."""
 LOOK_SECONDS = 0.008
 """How often a FIFO that is written to is looked at."""
+EAGER_TURNS = 16
+"""How often a FIFO that was half full is read again at once: its program is about to fill it."""
 SETTLE_BYTES = 1024 * 1024
 """Uncounted bytes of a ring from which on a thread counts its newlines."""
 MARK_SECONDS = 1.0
@@ -45,8 +47,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class LogPump:
     """Keeps the FIFOs of all instances empty.
 
-    For the loop's thread. The newlines of a flood are counted on one of the loop's worker
-    threads; those of a trickle on arrival.
+    For the loop's thread. Lines are counted on arrival; those that a ring had before, or that
+    came in a flood, on a thread of the pump's own once there is time.
 
     Attributes:
         on_trouble: Called with a name and the error when a ring cannot be written, once until it
@@ -89,7 +91,7 @@ class LogPump:
         for fifo in feed.fifos:
             os.set_blocking(fifo.fd, False)
             self._enqueue(fifo)
-        self._settle(feed, at_once_bytes=0)
+        self._settle(feed)
 
     def detach(self, name: str, *, drain: bool = True) -> None:
         """Close the FIFOs of an instance, read out first unless told otherwise.
@@ -127,7 +129,7 @@ class LogPump:
     def counters(self, name: str) -> Counters:
         """Count what came in since the engine began to read; zeros where it does not.
 
-        In a flood the lines lag some milliseconds behind the bytes.
+        In a flood the lines lag behind the bytes, and are guessed in part.
         """
         feed = self._feeds.get(name)
         if feed is None:
@@ -213,27 +215,34 @@ class LogPump:
     def _serve(self, fifo: Fifo) -> None:
         """Take what is in a FIFO, a turn's worth at most, and decide when to look again."""
         size = fifo.available()
-        if not size:
-            if fifo.is_hung_up():
-                fifo.phase = Phase.CLOSED
-            else:
-                fifo.phase = Phase.WATCHED
-                self._loop.add_reader(fifo.fd, self._readable, fifo)
-            return
-        self._move(fifo, min(size, TURN_BYTES))
-        if fifo.phase is not Phase.QUEUED:
-            return
+        if size:
+            self._move(fifo, min(size, TURN_BYTES))
+            if fifo.phase is not Phase.QUEUED:
+                return
         if size * 2 >= fifo.capacity:
-            if fifo.capacity < MAX_PIPE_BYTES:
-                fifo.widen()
-            self._enqueue(fifo)
-            self._settle(fifo.feed, at_once_bytes=0)
+            fifo.eager_turns = EAGER_TURNS
+            fifo.widen()
         else:
+            fifo.eager_turns = max(fifo.eager_turns - 1, 0)
+        if fifo.eager_turns:
+            self._enqueue(fifo)
+        else:
+            self._leave(fifo, is_empty=not size)
+        if not fifo.feed.judge(time.monotonic()):
+            self._settle(fifo.feed)
+
+    def _leave(self, fifo: Fifo, *, is_empty: bool) -> None:
+        """Leave a FIFO alone until something comes, or for a while."""
+        if not is_empty:
             fifo.phase = Phase.LOOKED_AT
             self._looked_at.append(fifo)
             if self._look is None:
                 self._look = self._loop.call_later(LOOK_SECONDS, self._look_again)
-            self._settle(fifo.feed, at_once_bytes=SETTLE_BYTES)
+        elif fifo.is_hung_up():
+            fifo.phase = Phase.CLOSED
+        else:
+            fifo.phase = Phase.WATCHED
+            self._loop.add_reader(fifo.fd, self._readable, fifo)
 
     def _readable(self, fifo: Fifo) -> None:
         self._loop.remove_reader(fifo.fd)
@@ -300,10 +309,10 @@ class LogPump:
 
     # --- lines ---
 
-    def _settle(self, feed: Feed, *, at_once_bytes: int) -> None:
+    def _settle(self, feed: Feed) -> None:
         """Count what is not counted: here if it is little, else on the counting thread."""
-        uncounted = feed.ring.uncounted_bytes
-        if 0 < uncounted <= at_once_bytes and not feed.is_settling:
+        uncounted = 0 if feed.ring.is_counted else feed.ring.uncounted_bytes
+        if 0 < uncounted <= SETTLE_BYTES and not feed.is_settling:
             feed.ring.settle()
             uncounted = 0
         if not uncounted:
@@ -339,6 +348,10 @@ class LogPump:
                 ring.mark()
             except OSError as error:
                 log.warning("%s: no mark in its index: %s", ring.name, error.strerror)
+        now = time.monotonic()
+        for feed in self._feeds.values():
+            if feed.ring in dirty and not feed.judge(now):
+                self._settle(feed)
 
 
 def _log_trouble(name: str, error: OSError) -> None:

@@ -1,18 +1,13 @@
-"""The writing half of a ring: where the next bytes go, what is evicted, how many lines there are.
-
-One thread writes; counting (`settle`) may run on another at the same time.
-"""
+"""The writing half of a ring: where the next bytes go, and what is evicted for them."""
 
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.core.lineindex import LineIndex
-from engine.core.names import split_instance
 from engine.core.ring import (
     MIN_LIMIT_BYTES,
     RECORD_BYTES,
@@ -23,7 +18,8 @@ from engine.core.ring import (
     count_evictions,
     segment_bytes,
 )
-from engine.daemon.ring_files import BlockBuffer, SegmentFile, Written, open_segments
+from engine.daemon.ring_chain import SegmentChain
+from engine.daemon.ring_files import SegmentFile, Written
 
 if TYPE_CHECKING:
     from engine.daemon.ring_shared import Surroundings
@@ -31,19 +27,18 @@ if TYPE_CHECKING:
 SAME_RECORD_NS = 1_000_000
 """Bytes of one stream that come within that time share an index record."""
 MAX_RECORD_BYTES = 4 * 1024 * 1024
-COUNT_AT_ONCE_BYTES = 256 * 1024
-"""What comes in smaller pieces is counted on arrival, while it is in the processor's cache."""
 _CLOCK_STEP_NS = 1_000_000_000
 _MIN_ROOM_BYTES = 4096
 
 
-class RingWriter:
+class RingWriter(SegmentChain):
     """One instance's output on its way to disk, up to a limit; the oldest segment goes first.
 
     Attributes:
-        name: "service:id".
-        folder: Where its files are.
         bytes_total: Bytes taken in since this object was made.
+        is_flooded: Bytes come faster than their lines can be counted. Set by the pump: then lines
+            are counted when somebody asks, and those of a segment that is evicted before are
+            guessed from a sample. Numbers go on, and those of kept lines stay.
     """
 
     def __init__(self, around: Surroundings, name: str, limit_bytes: int) -> None:
@@ -52,26 +47,15 @@ class RingWriter:
         Raises:
             Refused: Not a valid name.
         """
-        service, ident = split_instance(name)
-        self.name = name
-        self.folder = str(around.root / service / ident)
+        super().__init__(around, name)
         self.bytes_total = 0
-        self._around = around
-        self._lock = threading.RLock()
+        self.is_flooded = False
         self._limit_bytes = max(limit_bytes, MIN_LIMIT_BYTES)
         self._segment_bytes = segment_bytes(limit_bytes)
-        self._segments, self._is_anew = open_segments(self.folder, around.boot)
-        self._size = sum(segment.total_size for segment in self._segments)
-        self._written: Written | None = None
         self._noted: Stream | None = None
         self._noted_ns = 0
         self._noted_at = 0
         self._is_marked = True
-        if self._segments and self._segments[0].before is None:
-            # What it followed is lost before it was counted: numbers begin anew.
-            self._segments[0].before = self._segments[0].join.apply(Tally())
-            for segment in self._segments[1:]:
-                segment.before = None
 
     # --- the loop's thread ---
 
@@ -122,8 +106,8 @@ class RingWriter:
 
         After a crash of the machine, bytes past the last mark are dropped.
         """
-        if not self._is_marked:
-            self._note(self._segments[-1], self._files(), self._noted or Stream.STDOUT, 0)
+        if not self._is_marked and self._written is not None:
+            self._note(self._segments[-1], self._written, self._noted or Stream.STDOUT, 0)
             self._noted = None
             self._is_marked = True
 
@@ -205,8 +189,9 @@ class RingWriter:
         self._size += moved
         self.bytes_total += moved
         index = segment.index
-        if moved > COUNT_AT_ONCE_BYTES or index is None or index.counted != start:
+        if self.is_flooded or index is None or index.counted != start:
             return
+        # At once, while the bytes are in the processor's cache.
         with self._lock:
             buffer = self._around.buffer
             while index.counted < segment.size:
@@ -218,6 +203,7 @@ class RingWriter:
     def _files(self) -> Written:
         """Give the newest segment's files, opened again where they had been closed."""
         if self._written is None:
+            self._noted = None
             try:
                 self._written = self._segments[-1].open()
             except FileNotFoundError:
@@ -232,6 +218,7 @@ class RingWriter:
         """Begin a new segment; one without bytes is not kept."""
         with self._lock:
             self.close_files()
+            self._noted = None
             segment = self._following()
             self._is_anew = False
             try:
@@ -275,7 +262,10 @@ class RingWriter:
     def _drop_oldest(self) -> None:
         """Unlink the oldest segment, once its lines are counted: numbers go on."""
         while len(self._segments) > 1 and self._segments[1].before is None:
-            self._count_more(self._around.buffer)
+            if self.is_flooded:
+                self._guess_oldest()
+            else:
+                self._count_more(self._around.buffer)
         if len(self._segments) < 2:
             return
         oldest = self._segments.pop(0)
@@ -283,100 +273,12 @@ class RingWriter:
         self._around.indexes.discard(oldest)
         oldest.remove()
 
-    def _drop_missing(self) -> None:
-        """Forget segments whose files somebody removed under us."""
-        with self._lock:
-            kept = [segment for segment in self._segments if segment.is_there()]
-            if len(kept) == len(self._segments):
-                return
-            end = self._segments[-1]
-            if end not in kept and self._written is not None:
-                self._written.close()
-                self._written = self._noted = None
-                self._is_marked = True
-            known = max((segment.before or Tally() for segment in self._segments), default=Tally())
-            for segment in kept:
-                segment.before, segment.index, segment.join = None, None, Join.GAP
-            if kept:
-                kept[0].before = Join.GAP.apply(known)
-            self._segments = kept
-            self._size = sum(segment.total_size for segment in kept)
-
-    # --- counting: any thread ---
-
-    def tally(self) -> Tally:
-        """Count everything up to now."""
-        self.settle()
-        with self._lock:
-            return self._end_of(self._last_known())
-
-    @property
-    def counted(self) -> Tally:
-        """What is counted by now, without counting more."""
-        with self._lock:
-            return self._end_of(self._last_known())
-
-    def _end_of(self, number: int) -> Tally:
-        """Give the counts at the end of a segment, as far as it is counted."""
-        if number < 0:
-            return Tally()
-        segment = self._segments[number]
-        before = segment.before or Tally()
-        return before if segment.index is None else segment.index.after(before)
-
-    @property
-    def uncounted_bytes(self) -> int:
-        """How far the counts are behind the bytes."""
-        with self._lock:
-            number = self._last_known()
-            if number < 0:
-                return 0
-            index = self._segments[number].index
-            counted = index.counted if index is not None else 0
-            return sum(segment.size for segment in self._segments[number:]) - counted
-
-    def settle(self) -> None:
-        """Count the newlines that are not counted yet; those that come meanwhile may be left.
-
-        Goes by pieces of a millisecond, so that another thread can write in between.
-        """
-        left = self.uncounted_bytes
-        if not left:
+    def _guess_oldest(self) -> None:
+        oldest, following = self._segments[:2]
+        try:
+            guess = oldest.guess_after(oldest.before or Tally(), self._around.buffer)
+        except FileNotFoundError:
+            self._drop_missing()
             return
-        buffer = BlockBuffer()
-        while left > 0 and (counted := self._count_more(buffer)):
-            left -= counted
-
-    def _last_known(self) -> int:
-        """Give the last segment whose start is counted: from there on it is to be counted."""
-        number = len(self._segments) - 1
-        while number > 0 and self._segments[number].before is None:
-            number -= 1
-        return number
-
-    def _count_more(self, buffer: BlockBuffer) -> int:
-        """Count some blocks of the first segment that is not counted; 0 where all are."""
-        with self._lock:
-            number = self._last_known()
-            if number < 0:
-                return 0
-            segment = self._segments[number]
-            before = segment.before or Tally()
-            if segment.index is None:
-                segment.index = LineIndex(before.is_open)
-            index, start, size = segment.index, segment.index.counted, segment.size
-            try:
-                if start < size:
-                    segment.count_some(index, size, buffer)
-            except FileNotFoundError:
-                self._drop_missing()
-                return 0
-            if index.counted == segment.size and number + 1 < len(self._segments):
-                following = self._segments[number + 1]
-                following.before = following.join.apply(index.after(before))
-                following.save_header(self._around.boot)
-                following.index = LineIndex(following.before.is_open)
-                segment.index = None
-                self._around.indexes.put(segment, index)
-                return max(index.counted - start, 1)
-            return index.counted - start
+        following.before = following.join.apply(guess)
+        following.save_header(self._around.boot)
