@@ -287,7 +287,8 @@ def test_nothing_of_the_keeper_is_left_open_in_program_or_reaper(
         number == 4 and text.startswith("pipe:") for number, text in reaper.items() if number > 2
     )
     assert _status(int(str(told["main_pid"])), "SigBlk") == 0
-    assert _status(int(str(told["main_pid"])), "SigIgn") == 0
+    # 32 and 33 are the C library's own: no program can set what it inherited of them.
+    assert _status(int(str(told["main_pid"])), "SigIgn") & ~(0b11 << 31) == 0
 
 
 def test_open_file_limit_is_the_original_one(kept: Host, engine: Played) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from engine.daemon.control import Control, Subscription
 
 PING_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 0.02
 MAX_EVENTS = 1000
 MAX_SAMPLES = 900
 
@@ -92,11 +93,15 @@ class Live:
         try:
             while True:
                 rest = max(0.0, ping_at - time.monotonic())
-                await asyncio.wait(
-                    {update, closing}, timeout=rest, return_when=asyncio.FIRST_COMPLETED
-                )
                 if closing.done():
-                    return
+                    # What has happened by now is still told.
+                    await asyncio.wait({update}, timeout=_LAST_WORDS_SECONDS)
+                    if not update.done():
+                        return
+                else:
+                    await asyncio.wait(
+                        {update, closing}, timeout=rest, return_when=asyncio.FIRST_COMPLETED
+                    )
                 if update.done():
                     value = update.result()
                     if value is None:
