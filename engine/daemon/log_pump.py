@@ -107,6 +107,7 @@ class LogPump:
         del self._feeds[name]
         for fifo in feed.fifos:
             self._close(fifo)
+        self._mark_ring(feed.ring)
         self._notify(feed.ring)
 
     def drain(self, name: str) -> None:
@@ -344,14 +345,18 @@ class LogPump:
         self._mark = None
         dirty, self._dirty = self._dirty, set()
         for ring in dirty:
-            try:
-                ring.mark()
-            except OSError as error:
-                log.warning("%s: no mark in its index: %s", ring.name, error.strerror)
+            self._mark_ring(ring)
         now = time.monotonic()
         for feed in self._feeds.values():
             if feed.ring in dirty and not feed.judge(now):
                 self._settle(feed)
+
+    @staticmethod
+    def _mark_ring(ring: Ring) -> None:
+        try:
+            ring.mark()
+        except OSError as error:
+            log.warning("%s: no mark in its index: %s", ring.name, error.strerror)
 
 
 def _log_trouble(name: str, error: OSError) -> None:

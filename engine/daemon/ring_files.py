@@ -141,6 +141,19 @@ class SegmentFile:
         self.oldest_ns = self.oldest_ns or time_ns
         self.newest_ns = time_ns
 
+    def vouch(self) -> None:
+        """Append a mark if the last record has bytes: whoever wrote them was killed, not we.
+
+        Without it, they would be dropped if the machine stopped before more come.
+        """
+        records = self.read_records()
+        if len(records) and records.start(-1) < self.size:
+            fd = os.open(self.index_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                self.note(fd, records.stream(-1), self.newest_ns)
+            finally:
+                os.close(fd)
+
     def save_header(self, boot: bytes) -> None:
         """Write the header anew: counts became known, or the segment was looked through."""
         with suppress(FileNotFoundError):
@@ -276,6 +289,10 @@ def open_segments(folder: str, boot: bytes) -> tuple[list[SegmentFile], bool]:
             found.append(segment)
         is_gap = is_cut
         is_after_gap = is_after_gap or (is_cut and bool(found))
+    if found and not is_mended:
+        # On a full disk it stays without; that matters only if the machine stops now.
+        with suppress(OSError):
+            found[-1].vouch()
     return found, is_mended
 
 
