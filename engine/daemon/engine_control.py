@@ -93,12 +93,14 @@ class EngineControl:
 
     def snapshot(self) -> Snapshot:
         """See `Control`."""
-        latest = {each.name: each.series.latest for each in self._registry}
+        views = self.instances()
+        running = {view.name for view in views if view.pid}
+        latest = {each.name: each.series.latest for each in self._registry if each.name in running}
         return Snapshot(
             engine=self.engine_view(),
             host=self._figures.host or HostSample(time=self._identity.started_at),
             services=self._reloader.services(),
-            instances=self.instances(),
+            instances=views,
             samples={name: sample for name, sample in latest.items() if sample is not None},
             config=self._reloader.view(),
             events=self._store.events(limit=SNAPSHOT_EVENTS),

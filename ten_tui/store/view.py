@@ -153,7 +153,8 @@ class View:
     def _take_samples(self, host: HostSample, samples: dict[str, Sample]) -> None:
         self.host = host
         self.now = max(self.now, host.time)
-        self.samples.update(samples)
+        # What is not among them does not run: it has no figures now.
+        self.samples = dict(samples)
         for name, sample in samples.items():
             spark = self.sparks.get(name)
             if spark is None:

@@ -88,3 +88,10 @@ def test_what_is_shown_is_of_now_only_while_the_link_lives() -> None:
     assert not view.is_live
     view.link.state = LinkState.LIVE
     assert view.is_live
+
+
+def test_what_does_not_run_any_more_has_no_figures() -> None:
+    view = fresh()
+    assert view.sample("api:alice").memory_bytes > 0
+    view.apply(Samples(host=HostSample(T0 + 1), instances={}))
+    assert view.sample("api:alice").memory_bytes == 0
