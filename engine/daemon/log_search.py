@@ -59,25 +59,26 @@ class Search:
         self._matches: Iterator[LogLine | None] = iter(())
 
     def step(self, seconds: float) -> bool:
-        """Search on for a while; say whether it is done.
+        """Search on for a while, and for one region at least; say whether it is done.
 
         Raises:
             Refused: A regex takes too long, or is used on a thread that cannot stop it.
         """
         deadline = time.monotonic() + seconds
+        begun_at = self.next
         while not self.is_done:
             try:
-                self._step(deadline)
+                self._step(deadline, begun_at)
                 break
             except FileNotFoundError:
                 # Evicted while we read it: go on with what is kept.
                 self._note_reached()
                 self._reader = None
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline and self.next != begun_at:
                     break
         return self.is_done
 
-    def _step(self, deadline: float) -> None:
+    def _step(self, deadline: float, begun_at: int) -> None:
         if self._reader is None:
             self._reader = self._ring.reader()
             if self._is_backward:
@@ -89,7 +90,8 @@ class Search:
             if line is None:
                 if time.monotonic() >= deadline:
                     self._note_reached()
-                    return
+                    if self.next != begun_at:
+                        return
                 continue
             self.lines.append(line)
             self.next = line.number + (-1 if self._is_backward else 1)
