@@ -35,6 +35,7 @@ TOKEN_FILE = "api_token"  # noqa: S105 - the name of a file
 DATABASE_FILE = "ten.db"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+_MAX_FILE_BYTES = 100
 _PREFIX_LENGTH = 8
 _SALT_BYTES = 16
 _DIGEST_BYTES = 32
@@ -261,12 +262,14 @@ def _read_token(path: Path, owner: int) -> str | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(handle)
         is_ours = stat.S_ISREG(found.st_mode) and found.st_uid in {0, owner}
         if not is_ours or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             return None
-        text = file.read(100).decode("ascii", "replace").strip()
+        text = os.read(handle, _MAX_FILE_BYTES).decode("ascii", "replace").strip()
+    finally:
+        os.close(handle)
     return text if is_token(text) else None
 
 

@@ -111,10 +111,8 @@ async def _read(request: Request) -> bytes:
                 break
     if is_long:
         text = "Failed to buffer the request body: length limit exceeded"
-        answer = plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-        # What is left of the body is not worth reading.
-        answer.headers["connection"] = "close"
-        raise Fault(answer)
+        # The rest is read and dropped by the server, so that the client gets to see the answer.
+        raise Fault(plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text))
     return bytes(data)
 
 
