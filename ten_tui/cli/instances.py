@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ten_tui.client import Client
-    from ten_tui.client.client import Running
+    from ten_tui.client.records import Running
 
 _WIDTHS = (20, 20, 10, 10, 8, 6)
 _HEAD = ("INSTANCE", "LISTEN", "UPTIME", "IDLE", "HEALTH", "WEIGHT")

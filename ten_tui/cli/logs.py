@@ -11,7 +11,7 @@ from engine.core.errors import EngineUnreachable, NotFound
 from engine.core.names import split_instance
 from engine.core.sanitize import sanitize
 from ten_tui.cli.main import client_of
-from ten_tui.client.client import LogCursors, LogGap, LogRecord
+from ten_tui.client.records import LogCursors, LogGap, LogRecord
 
 if TYPE_CHECKING:
     import argparse

@@ -20,6 +20,17 @@ from engine.core.wire import (
     Snapshot,
     Update,
 )
+from ten_tui.client.records import (
+    Deployed,
+    Health,
+    LogCursors,
+    LogGap,
+    LogRecord,
+    Routed,
+    Running,
+    Spawned,
+    Undone,
+)
 from ten_tui.client.transport import Transport
 
 if TYPE_CHECKING:
@@ -42,82 +53,6 @@ SSE_SECONDS = 40.0
 
 SILENCE_SECONDS = 12.0
 """A stream that is quiet for longer is dead: the engine pings every 5 s."""
-
-
-class Running(msgspec.Struct, kw_only=True):
-    """An instance as the peer lists it."""
-
-    id: str
-    socket: str
-    uptime_secs: int
-    idle_secs: int
-    restarts: int
-    health: str
-    weight: int
-    storage_used_bytes: int = 0
-    storage_quota_bytes: int | None = None
-
-
-class Spawned(msgspec.Struct):
-    """What was started."""
-
-    instance: str
-    socket: str
-    port: int | None = None
-
-
-class Deployed(msgspec.Struct):
-    """What was deployed."""
-
-    instance: str
-    socket: str
-    weight: int
-    status: str
-
-
-class Routed(msgspec.Struct):
-    """What was swapped."""
-
-    from_instance: str
-    to_instance: str
-    from_weight: int
-    to_weight: int
-
-
-class LogRecord(msgspec.Struct):
-    """A line as the peer gives it; `timestamp` in milliseconds since the epoch.
-
-    `number` is the line's in its ring, -1 from a server that has no rings.
-    """
-
-    timestamp: int
-    level: str
-    process: str
-    instance_id: str
-    message: str
-    number: int = -1
-
-
-class LogCursors(msgspec.Struct):
-    """Where a stream of lines begins: for each ring the number of its next line."""
-
-    ends: dict[str, int]
-
-
-class LogGap(msgspec.Struct):
-    """Lines of a ring that were evicted before they could be sent."""
-
-    name: str
-    count: int
-
-
-class _Health(msgspec.Struct):
-    instance: str
-    health: str
-
-
-class _Undone(msgspec.Struct):
-    undone: str
 
 
 def connect(endpoint: Endpoint) -> Client:
@@ -191,7 +126,7 @@ class Client:
 
     def check_health(self, name: str) -> str:
         """Have it probed now."""
-        return self._get(_instance(name, "health"), _Health, ACTION_SECONDS).health
+        return self._get(_instance(name, "health"), Health, ACTION_SECONDS).health
 
     def deploy(self, service: str, version: str, *, weight: int, timeout: int) -> Deployed:
         """Start a version, wait until it is healthy, give it its weight."""
@@ -269,7 +204,7 @@ class Client:
 
     def undo(self, name: str) -> str:
         """Take back the last reversible act; give what was undone."""
-        return self._act("POST", f"/api/v1/instances/{_quoted(name)}/undo", _Undone).undone
+        return self._act("POST", f"/api/v1/instances/{_quoted(name)}/undo", Undone).undone
 
     def log_window(
         self,
