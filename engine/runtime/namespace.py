@@ -90,14 +90,27 @@ def _hide(what: Launchable) -> list[Step]:
     """Cover what is everybody's, then the data directory."""
     wanted = _mentions(what)
     own = [each for each in wanted if not _is_engines(each, what.data_dir)]
+    socket_dir = _short_dir(what.data_dir)
     return [
         *(
             Hide(place, outermost(place, (*wanted, what.own_dir)), 0o1777)
             for place in map(os.path.realpath, PRIVATE)
             if os.path.isdir(place)
         ),
+        *([Hide(socket_dir)] if socket_dir else []),
         Hide(what.data_dir, outermost(what.data_dir, (*own, what.own_dir))),
     ]
+
+
+def _short_dir(data_dir: str) -> str:
+    """Find the folder outside where the engine's API listens; "" where its path is not too long.
+
+    Whoever has root's uid and reaches that socket is taken for root.
+    """
+    path = os.path.join(data_dir, "run", "ten.sock")
+    folder = os.path.dirname(os.path.realpath(path))
+    is_covered = any(is_below(folder, os.path.realpath(place)) for place in (*PRIVATE, data_dir))
+    return folder if os.path.isdir(folder) and not is_covered else ""
 
 
 def outermost(place: str, paths: Iterable[str]) -> tuple[str, ...]:
@@ -122,6 +135,8 @@ def _mentions(what: Launchable) -> list[str]:
     named = [what.program, *named, os.path.realpath(what.program)] if what.program else named
     found = [what.workdir]
     for path in named:
+        if _leads_through(path, what.own_dir):
+            continue  # it is in sight; where its links lead is the tenant's choice
         folder, name = os.path.split(os.path.normpath(path))
         path = os.path.join(os.path.realpath(folder), name)  # noqa: PLW2901 - the same, resolved
         if not os.path.exists(path) or path == what.socket:
@@ -133,6 +148,15 @@ def _mentions(what: Launchable) -> list[str]:
             folder = os.path.dirname(folder)
         found.append(path if is_folder or folder in hidden else folder)
     return found
+
+
+def _leads_through(path: str, folder: str) -> bool:
+    """Tell whether a folder, its links resolved, is on the way to a path."""
+    while (above := os.path.dirname(path)) != path:
+        if os.path.realpath(path) == folder:
+            return True
+        path = above
+    return False
 
 
 def _is_engines(path: str, data_dir: str) -> bool:

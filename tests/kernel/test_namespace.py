@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.spec import ServiceSpec
+from engine.runtime.plan import build_plan
 from tests.kernel.conftest import Planner
 from tests.kernel.harness import ROOT, Host, Played, host, read_all
 from tests.require import require
@@ -86,6 +88,42 @@ def test_sees_of_the_data_directory_only_its_own(
     assert "Read-only file system" in found
     assert (kept.data_dir / "api/x/file").read_text() == "mine\n"
     assert not (kept.data_dir / "new").exists()
+
+
+def test_its_own_links_bring_nothing_of_others_into_sight(
+    kept: Host, engine: Played, planned: Planner
+) -> None:
+    other, own = kept.data_dir / "api" / "other" / "db", kept.data_dir / "api" / "x"
+    other.mkdir(parents=True)
+    (other / "main").write_text("theirs")
+    own.mkdir()
+    (own / "db").symlink_to("../other/db")
+    plan = planned("cat $DB; ls ..", workdir=str(own), env={"DB": "{data_dir}/api/{id}/db/main"})
+    found = output(engine, plan)
+    assert "theirs" not in found
+    assert found.split()[0] == "x"
+
+
+def test_the_socket_of_a_long_path_is_out_of_reach(tmp_path: Path) -> None:
+    with host(tmp_path) as kept:
+        kept.data_dir = tmp_path / ("x" * 120) / "data"
+        engine = kept.start()
+        target = os.path.realpath(kept.run / "ten.sock")
+        spec = ServiceSpec(
+            name="api", command="/bin/sh", args=("-c", f"ls {target} && echo seen"), workdir="/"
+        )
+        plan = build_plan(
+            spec,
+            "x",
+            port=31234,
+            data_dir=str(kept.data_dir),
+            cgroup="",
+            environ=os.environ,
+            pass_env=("PATH",),
+        )
+        found = output(engine, plan.to_wire())
+        assert "No such file" in found
+        assert "seen" not in found
 
 
 def test_kernel_switches_are_read_only(engine: Played, planned: Planner) -> None:
