@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.core.logquery import Query
     from engine.core.logsegment import LineFilter, Segment
 
+FIRST_REGION_BYTES = 8 * 1024
 REGION_BYTES = 256 * 1024
 """What a search scans in one step."""
 
@@ -61,13 +62,19 @@ def regions(segment: Segment, start: int, stop: int) -> Iterator[tuple[int, int]
 
 
 def regions_backward(segment: Segment, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Cut [start, stop) as regions does, the last region first."""
+    """Cut [start, stop) as regions does, the last region first.
+
+    The first ones are short: all of a region is judged before its last match is known, and a
+    match near the end should not wait for many others.
+    """
+    length = FIRST_REGION_BYTES
     while start < stop:
         begin = start
-        if start + REGION_BYTES < stop:
-            begin = segment.data.rfind(NEWLINE, start, stop - REGION_BYTES) + 1 or start
+        if start + length < stop:
+            begin = segment.data.rfind(NEWLINE, start, stop - length) + 1 or start
         yield begin, stop
         stop = begin
+        length = min(2 * length, REGION_BYTES)
 
 
 def newlines(segment: Segment, start: int, stop: int, stream: int | None) -> Iterator[int]:

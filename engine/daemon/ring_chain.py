@@ -43,6 +43,8 @@ class SegmentChain:
         self._segments, self._is_anew = open_segments(self.folder, around.boot)
         self._size = sum(segment.total_size for segment in self._segments)
         self._written: Written | None = None
+        self._abandoned: list[Written] = []
+        """Open files of a segment that was removed under us; for the writer to close."""
         if self._segments and self._segments[0].before is None:
             # What it followed is lost before it was counted: numbers begin anew.
             self._segments[0].before = self._segments[0].join.apply(Tally())
@@ -142,7 +144,8 @@ class SegmentChain:
                 return
             end = self._segments[-1]
             if end not in kept and self._written is not None:
-                self._written.close()
+                # The writer may be in the middle of using them: it closes them itself.
+                self._abandoned.append(self._written)
                 self._written = None
             known = max((segment.before or Tally() for segment in self._segments), default=Tally())
             for segment in kept:

@@ -146,7 +146,7 @@ class SegmentFile:
 
         Without it, they would be dropped if the machine stopped before more come.
         """
-        records = self.read_records()
+        records = _read_ends(self)[1]
         if len(records) and records.start(-1) < self.size:
             fd = os.open(self.index_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:
@@ -311,37 +311,54 @@ def _look_through(folder: str, base: int, boot: bytes) -> tuple[SegmentFile | No
     whether bytes at its end are lost.
     """
     segment = SegmentFile(folder, base, None, Join.GOES_ON)
+    ends = Records(b"")
     try:
         segment.size = Path(segment.data_path).stat().st_size
-        index = Path(segment.index_path).read_bytes()
+        header, ends = _read_ends(segment)
     except FileNotFoundError:
-        segment.remove()
-        return None, segment.size > 0, segment.size > 0
-    header = unpack_header(index)
+        header = None
     if header is None:
         segment.remove()
         return None, segment.size > 0, segment.size > 0
     segment.before, segment.join = header.before, header.join
-    segment.index_size = len(index)
-    records = Records(index[HEADER_BYTES:])
-    is_whole = (len(index) - HEADER_BYTES) % RECORD_BYTES == 0 and (
-        records.start(-1) <= segment.size if len(records) else not segment.size
+    is_whole = (segment.index_size - HEADER_BYTES) % RECORD_BYTES == 0 and (
+        ends.start(-1) <= segment.size if len(ends) else not segment.size
     )
-    is_cut = False
-    if not is_whole or header.boot != boot:
-        is_cut = _mend(segment, records)
-        records = segment.read_records()
-    if len(records):
-        segment.oldest_ns, segment.newest_ns = records.time_ns(0), records.time_ns(-1)
-    return segment, not is_whole or header.boot != boot, is_cut
+    is_mended = not is_whole or header.boot != boot
+    is_cut = is_mended and _mend(segment)
+    if is_cut:
+        ends = _read_ends(segment)[1]
+    if len(ends):
+        segment.oldest_ns, segment.newest_ns = ends.time_ns(0), ends.time_ns(-1)
+    return segment, is_mended, is_cut
 
 
-def _mend(segment: SegmentFile, records: Records) -> bool:
+def _read_ends(segment: SegmentFile) -> tuple[Header | None, Records]:
+    """Read the header of a segment, and its first and last record; note the index's size.
+
+    An index may be half as large as its data, and a thousand rings are opened at a start.
+
+    Raises:
+        FileNotFoundError: There is no index.
+    """
+    fd = os.open(segment.index_path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        segment.index_size = os.fstat(fd).st_size
+        head = os.pread(fd, HEADER_BYTES + RECORD_BYTES, 0)
+        count = (segment.index_size - HEADER_BYTES) // RECORD_BYTES
+        last = os.pread(fd, RECORD_BYTES, HEADER_BYTES + max(count - 1, 0) * RECORD_BYTES)
+    finally:
+        os.close(fd)
+    return unpack_header(head), Records(head[HEADER_BYTES:] + last if count > 0 else b"")
+
+
+def _mend(segment: SegmentFile) -> bool:
     """Cut off what no record surely covers; say whether bytes or records went.
 
     A segment that was left in order ends with a record of no bytes. One that does not may lack
     records after the last: whose the bytes after it are is not known.
     """
+    records = segment.read_records()
     valid = records.count_valid(segment.size)
     if not valid:
         kept = 0

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.core.lineindex import LineIndex
 from engine.core.ring import (
     MIN_LIMIT_BYTES,
     RECORD_BYTES,
@@ -132,6 +131,7 @@ class RingWriter(SegmentChain):
     def close_files(self) -> None:
         """Close its files, marked; writing opens them again."""
         with self._lock:
+            self._close_abandoned()
             if self._written is None:
                 return
             # On a full disk the mark is missing: it costs the tail if the machine crashes now.
@@ -140,6 +140,10 @@ class RingWriter(SegmentChain):
             self._written.close()
             self._written = self._noted = None
             self._is_marked = True
+
+    def _close_abandoned(self) -> None:
+        while self._abandoned:
+            self._abandoned.pop().close()
 
     def forget(self) -> None:
         """Drop every segment: the ring is removed. A reader finds it empty."""
@@ -204,6 +208,7 @@ class RingWriter(SegmentChain):
         """Give the newest segment's files, opened again where they had been closed."""
         if self._written is None:
             self._noted = None
+            self._close_abandoned()
             try:
                 self._written = self._segments[-1].open()
             except FileNotFoundError:
@@ -215,17 +220,19 @@ class RingWriter(SegmentChain):
         return self._written
 
     def _roll(self) -> SegmentFile:
-        """Begin a new segment; one without bytes is not kept."""
+        """Begin a new segment. One without bytes gives its place, and its files, to it."""
         with self._lock:
             self.close_files()
             self._noted = None
             segment = self._following()
-            self._is_anew = False
             try:
                 self._written = segment.make(self._around.boot)
             except FileNotFoundError:
                 Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._written = segment.make(self._around.boot)
+            if self._segments and not self._segments[-1].size:
+                self._size -= self._segments.pop().total_size
+            self._is_anew = False
             self._segments.append(segment)
             self._size += segment.total_size
             if not self.uncounted_bytes:
@@ -241,15 +248,9 @@ class RingWriter(SegmentChain):
         join = Join.FRESH if self._is_anew else Join.GOES_ON
         before = None
         if not last.size:
-            self._segments.pop()
-            self._size -= last.total_size
-            last.remove()
             join = join or last.join
             before = last.before and join.apply(last.before)
-        segment = SegmentFile(self.folder, last.base + last.size, before, join)
-        if before is not None:
-            segment.index = LineIndex(before.is_open)
-        return segment
+        return SegmentFile(self.folder, last.base + last.size, before, join)
 
     # --- eviction ---
 

@@ -218,7 +218,7 @@ def bench_intake(folder: Path, size: int, rounds: int) -> None:
         found["python"].append(size / copy_by_python(folder, size) / 1e9)
         found["cat"].append(size / copy_by_cat(folder, size) / 1e9)
     ours, cpu, python, cat = (statistics.median(values) for values in found.values())
-    print(f"  ten, lines counted      {ours:5.2f} GB/s   {cpu:.2f} cores")
+    print(f"  ten, with its index     {ours:5.2f} GB/s   {cpu:.2f} cores")
     print(f"  read and write, Python  {python:5.2f} GB/s   ratio {ours / python:.2f}")
     print(f"  cat > file              {cat:5.2f} GB/s   ratio {ours / cat:.2f}")
 

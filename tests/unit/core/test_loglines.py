@@ -8,7 +8,7 @@ from engine.core import lineindex
 from engine.core.lineindex import BLOCK_BYTES
 from engine.core.loglines import LOST_HEAD, MAX_CHARACTERS, LineReader, cut_text
 from engine.core.logquery import compile_query
-from engine.core.logscan import REGION_BYTES, regions, regions_backward
+from engine.core.logscan import FIRST_REGION_BYTES, REGION_BYTES, regions, regions_backward
 from engine.core.logsegment import LineFilter
 from engine.core.ring import Join, Tally
 from engine.core.wire import LogLine
@@ -329,7 +329,7 @@ def test_a_search_tells_how_far_it_came() -> None:
     steps = reader.matching(by_text("needle"), 9_999, is_backward=True)
     reached = [reader.reached for _ in steps]
     assert reached[-1] is not None
-    assert reached[1:3] == [9_999, (len(line) * 10_000 - REGION_BYTES) // len(line) - 1]
+    assert reached[1:3] == [9_999, (len(line) * 10_000 - FIRST_REGION_BYTES) // len(line) - 1]
 
 
 def test_a_search_gives_way_among_many_matches() -> None:

@@ -399,6 +399,17 @@ async def test_a_search_leaves_the_loop_free(host: Host) -> None:
     assert turns >= 2
 
 
+async def test_a_regex_that_runs_away_does_not_hold_the_loop(host: Host) -> None:
+    ring = host.store.ring("api:a")
+    ring.append(b"a" * 40 + b"!\n", OUT)
+    search = ring.filtered(line_filter(text="(a+)+$", is_regex=True), 0, 1)
+    began = time.monotonic()
+    with pytest.raises(Refused, match="too long"):
+        await search.run(10)
+    assert time.monotonic() - began < 5
+    await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("is_backward", [False, True])
 async def test_a_search_goes_on_where_its_time_ended(host: Host, is_backward: bool) -> None:
     ring = host.store.ring("api:a", 64 * MIB)

@@ -393,6 +393,20 @@ def test_a_segment_without_a_header_is_dropped(reopen: Callable[..., Ring], dama
     assert len(files(after, "seg")) == len(indexes) - 2
 
 
+def test_numbers_begin_anew_where_none_are_known(reopen: Callable[..., Ring]) -> None:
+    ring = reopen(limit_bytes=MIB)
+    ring.append(numbered(0, 5000), OUT)
+    for segment in ring._segments:
+        segment.before = None
+        segment.save_header(BOOT)
+    ring.close_files()
+    files(ring, "seg")[0].unlink()
+    window = reopen().window(0, 10**6)
+    assert window.oldest in (0, 1)
+    assert window.lines[-1].text.startswith("line 004999")
+    assert [line.number for line in window.lines] == list(range(window.oldest, window.end))
+
+
 def test_zeros_at_the_end_of_an_index_are_dropped(reopen: Callable[..., Ring]) -> None:
     ring = reopen()
     ring.append(b"one\ntwo\n", OUT)
@@ -464,6 +478,29 @@ def test_a_removed_folder_is_made_again(reopen: Callable[..., Ring]) -> None:
     assert texts(ring) == []
     ring.append(b"next\n", OUT)
     assert texts(ring) == ["next"]
+
+
+def test_a_search_goes_on_with_what_is_kept(reopen: Callable[..., Ring]) -> None:
+    ring = reopen(limit_bytes=MIB)
+    ring.append(numbered(0, 9000), OUT)
+    forward = ring.filtered(line_filter(text="line"), 0, 5000)
+    backward = ring.filtered(line_filter(text="line"), None, 9000)
+    forward.step(0)
+    backward.step(0)
+    found = len(forward.lines)
+    assert 0 < found < 5000
+    ring.append(numbered(9000, 17_000), OUT)
+    oldest = ring.oldest
+    assert oldest > found
+    assert forward.step(100)
+    assert backward.step(100)
+    numbers = [line.number for line in forward.lines]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] > oldest
+    assert forward.next == numbers[-1] + 1
+    numbers = [line.number for line in backward.lines]
+    assert numbers == list(range(8999, numbers[-1] - 1, -1))
+    assert numbers[-1] <= oldest
 
 
 def test_a_removed_folder_is_found_by_the_writer(reopen: Callable[..., Ring]) -> None:
