@@ -535,6 +535,8 @@ class FakeServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # asyncio trips over a connection that it accepts in the moment its server is closed.
+        await asyncio.sleep(0.01)
         await self.listener.stop(0.5)
         await self.control.close()
         self.store.close()

@@ -189,9 +189,13 @@ class Transport:
                 connection.sock.settimeout(timeout_seconds)
             connection.request(method, path, data, headers)
             return connection.getresponse()
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             self._drop(connection)
             raise self._lost(error) from error
+        except ValueError as error:
+            self._drop(connection)
+            message = "The token holds characters that HTTP does not allow"
+            raise TenError(message) from error
 
     def _drop(self, connection: http.client.HTTPConnection) -> None:
         if connection is self._kept:

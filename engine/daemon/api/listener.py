@@ -28,6 +28,8 @@ _MAX_GROUP_BYTES = 1024
 """The most that Python lets getsockopt return: 256 groups."""
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 1024
+_SETTLE_SECONDS = 0.02
+"""In which the loop finishes what it began: connections just accepted, transports just closed."""
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -103,6 +105,7 @@ class Listener:
             return
         self._app.state.closing.set()
         self._server.close()
+        await asyncio.sleep(_SETTLE_SECONDS)
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
@@ -115,4 +118,5 @@ class Listener:
                 await asyncio.gather(*left, return_exceptions=True)
         for connection in list(self._state.connections):
             connection.transport.abort()
+        await asyncio.sleep(_SETTLE_SECONDS)
         self._server = None
