@@ -21,6 +21,7 @@ class Instance:
         main_pid: The program itself, 0 until it is ready to be executed.
         status_fd: Where a reaper writes the program's true wait status.
         exit: None while it lives; then status (wait status or None) and time (epoch).
+        is_acked: Its end is known to the engine, maybe before it is here.
     """
 
     def __init__(self, name: str, cgroup: str = "", blob: object = None) -> None:
@@ -30,7 +31,7 @@ class Instance:
         self.blob = blob
         self.pid = self.main_pid = self.start_ticks = 0
         self.pidfd = self.status_fd = -1
-        self.is_adopted = self.is_subreaper = False
+        self.is_adopted = self.is_subreaper = self.is_acked = False
         self.exit: Message | None = None
 
     def take(self, launch: Launch) -> None:

@@ -158,8 +158,12 @@ class Keeper:
 
     def _op_ack(self, _: Link, message: Message) -> None:
         instance = self._instances[str(message["name"])]
-        if instance.pid == message["pid"] and instance.exit:
-            self._forget(instance)
+        if instance.pid == message["pid"]:
+            instance.is_acked = True
+            if instance.exit:
+                self._forget(instance)
+            else:
+                self._reap()  # the engine saw its end first
 
     def _op_release(self, _: Link, message: Message) -> None:
         if message["name"] in self._instances:
@@ -256,7 +260,7 @@ class Keeper:
                 child.ended(f"exit status {os.waitstatus_to_exitcode(status)}")
                 if not self._engine.is_wanted and child is self._engine:
                     self._loop.stop()
-        for instance in self._instances.values():
+        for instance in list(self._instances.values()):
             if instance.pid == pid and not instance.exit and not instance.is_adopted:
                 instance.ended(status)
                 self._tell_exit(instance)
@@ -272,10 +276,14 @@ class Keeper:
             self._tell_exit(instance)
 
     def _tell_exit(self, instance: Instance) -> None:
-        if instance not in self._launches and instance.exit:
-            exit_ = {"type": "exit", "name": instance.name, "pid": instance.pid}
-            self._tell(exit_ | instance.exit)
-            self._files.save(instance)
+        if instance in self._launches or not instance.exit:
+            return
+        if instance.is_acked:
+            self._forget(instance)
+            return
+        exit_ = {"type": "exit", "name": instance.name, "pid": instance.pid}
+        self._tell(exit_ | instance.exit)
+        self._files.save(instance)
 
     # Stopping.
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -146,6 +147,18 @@ def test_a_name_is_held_until_its_end_is_acknowledged(engine: Played) -> None:
     second = engine.spawn("a:b", shell("true"))
     assert second["ok"]
     assert second["pid"] != first["pid"]
+
+
+def test_an_end_that_the_engine_sees_first_can_be_acknowledged(kept: Host, engine: Played) -> None:
+    told = engine.spawn("a:b", shell("exec sleep 1000", ["setsid"]))
+    assert kept.keeper is not None
+    kept.keeper.send_signal(signal.SIGSTOP)
+    os.kill(int(str(told["pid"])), signal.SIGKILL)
+    assert select.select([told.fds[0]], [], [], 5)[0], "its pidfd says that it has ended"
+    engine.order("ack", name="a:b", pid=told["pid"])
+    seq = engine.order("spawn", name="a:b", plan=shell("true"), cgroup="", blob={})
+    kept.keeper.send_signal(signal.SIGCONT)
+    assert engine.find("reply", re=seq)["ok"]
 
 
 def test_output_goes_on_in_the_same_fifos_until_release(kept: Host, engine: Played) -> None:
