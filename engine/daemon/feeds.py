@@ -76,6 +76,12 @@ class Feeds:
         if name in self._attached:
             self.rings.ring(name).set_limit(self._limit_of(name))
 
+    def end_run(self, name: str) -> None:
+        """Read what a process has left, and end its last line: the next run begins its own."""
+        if name in self._attached:
+            self.pump.drain(name)
+            self.rings.ring(name).end_lines()
+
     async def stderr_tail(self, name: str) -> tuple[str, ...]:
         """Give the last lines of stderr, with what is still in the FIFO."""
         if name not in self._attached:

@@ -306,6 +306,7 @@ class Supervisor:
             return
         told = self._exits.pop((instance.name, pid), None)
         await process.end_rest()
+        self.tools.feeds.end_run(instance.name)
         tail: tuple[str, ...] = ()
         if instance.life.process is not life.Process.ENDING:
             tail = await self.tools.feeds.stderr_tail(instance.name)

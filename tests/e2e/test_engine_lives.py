@@ -187,3 +187,24 @@ def test_environment_of_the_engine_does_not_reach_tenants(
     assert status == 200
     assert "TEN_TEST_SECRET" not in text
     assert f"TEN_DATA_DIR={run.data_dir}/web/one" in text.splitlines()
+
+
+def test_a_last_line_without_its_end_does_not_run_into_the_next_run(
+    make_engine: Callable[[str], EngineRun],
+) -> None:
+    run = make_engine(
+        """
+[settings]
+backoff_base_ms = 1
+[service.half]
+command = "sh -c 'printf begun; exit 3'"
+isolation = "process"
+[instances]
+half = ["x"]
+"""
+    )
+    run.start()
+    run.wait_state("half:x", "failed")
+    lines = run.lines("half:x")
+    assert len(lines) >= 2
+    assert set(lines) == {"begun"}
