@@ -61,7 +61,8 @@ class Files:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 with open(f"{self.path}/instances/{name}") as file:
                     record = json.load(file)
-                if record["boot_id"] == self.boot_id:
+                # One ending in .new was being written: its program was never let run.
+                if record["boot_id"] == self.boot_id and name.endswith(".json"):
                     found[name.removesuffix(".json")] = restore(record)
                     continue
             self.remove(f"instances/{name}")

@@ -176,6 +176,8 @@ def test_records_are_found_again(tmp_path: Path) -> None:
     kept.save(held)
     kept.open_fifos("a:b")
     os.mkfifo(tmp_path / "fifo/left:over.out")
+    written = (tmp_path / "instances/a:b.json").read_text()
+    (tmp_path / "instances/a:c.json.new").write_text(written.replace("a:b", "a:c"))
     later = files.Files(str(tmp_path))
     (found,) = later.adopt()
     assert found.exit is None
