@@ -37,7 +37,7 @@ from engine.daemon.registry import Registry
 from engine.daemon.reloading import Reloader
 from engine.daemon.routes import Routes, route_table
 from engine.daemon.sampler import Sampler
-from engine.daemon.store import Store
+from engine.daemon.store import Store, StoreError
 from engine.daemon.stream import Broadcaster
 from engine.daemon.supervisor import Supervisor, Tools
 from engine.daemon.wakes import Wakes
@@ -269,7 +269,11 @@ class Engine:
         """Tell whether this keeper was not there when the engine before ran."""
         name = f"{self._boot_id} {self._keeper_pid} {start_ticks(self._keeper_pid)}"
         is_new = self._store.get("keeper") != name
-        self._store.put("keeper", name)
+        if is_new:
+            try:
+                self._store.put("keeper", name)
+            except StoreError as error:  # the disk is full: the next engine does this again
+                log.error("the keeper is not noted: %s", error)
         return is_new
 
     def _on_file_changed(self) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from engine.core.errors import SpecError
 from engine.core.spec import Config
 from engine.daemon.config_file import read_config
+from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +66,13 @@ class Force:
         return msgspec.structs.replace(config, settings=settings)
 
     def remember(self, config: Config) -> None:
-        """Keep a good configuration for the next engine."""
-        self._store.put(_KEY, msgspec.json.encode(config).decode())
+        """Keep a good configuration for the next engine; where the disk is full, it is not kept."""
+        text = msgspec.json.encode(config).decode()
+        try:
+            if self._store.get(_KEY) != text:
+                self._store.put(_KEY, text)
+        except StoreError as error:
+            log.error("the configuration is not kept: %s", error)
 
     def _recall(self) -> Config | None:
         text = self._store.get(_KEY)

@@ -72,7 +72,8 @@ class Keeper:
         with link.theirs:
             names = "--data-dir --config --domain --port"
             pid = self._run("daemon --keeper-fd 3", [link.theirs.fileno()], names)
-        process.write_whole(f"{self._files.path}/engine.pid", f"{pid}\n")
+        with contextlib.suppress(OSError):  # the disk is full: the engine runs all the same
+            process.write_whole(f"{self._files.path}/engine.pid", f"{pid}\n")
         welcome = {"keeper_pid": os.getpid(), "boot_id": self._files.boot_id}
         link.send({"type": "welcome", **welcome, "fds": ["api", "door_api"]}, self._apis)
         for name, fifos in self._files.fifos.items():
@@ -283,7 +284,8 @@ class Keeper:
             return
         exit_ = {"type": "exit", "name": instance.name, "pid": instance.pid}
         self._tell(exit_ | instance.exit)
-        self._files.save(instance)
+        with contextlib.suppress(OSError):  # the next keeper will not know the status
+            self._files.save(instance)
 
     # Stopping.
 
