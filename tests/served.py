@@ -59,8 +59,13 @@ class Served:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
+        self.end()
+
+    def end(self) -> None:
+        """Stop serving, in order; the socket refuses from then on."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join(10)
         assert not self._thread.is_alive()
 
     def _run(self) -> None:
