@@ -95,19 +95,27 @@ def once(*parts: bytes) -> Callable[[Upstream, socket.socket], None]:
     return talk
 
 
+def _more(sock: socket.socket) -> bytes:
+    """Receive; the end of the connection is an error, which ends the talk."""
+    data = sock.recv(65536)
+    if not data:
+        raise ConnectionResetError
+    return data
+
+
 def counting(up: Upstream, sock: socket.socket) -> None:
     """Answer with what was received, as it was framed."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += sock.recv(65536)
+        data += _more(sock)
     head, _, rest = data.partition(b"\r\n\r\n")
     up.received.append(head)
     if b"chunked" in head:
         while not rest.endswith(b"0\r\n\r\n"):
-            rest += sock.recv(65536)
+            rest += _more(sock)
     else:
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         while len(rest) < length:
-            rest += sock.recv(65536)
+            rest += _more(sock)
     sock.sendall(response(rest))
     sock.recv(1)
