@@ -1,0 +1,72 @@
+"""The peer's program, in an environment of its own under `.cache/peer`, and a server of it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.e2e.engine_run import free_port
+from tests.require import require
+
+PEER = "tenement==0.2.2"
+ROOT = Path(__file__).parents[2]
+
+
+def peer_program() -> str:
+    """Give its path; it is installed at the first time. TEN_PEER names another."""
+    if named := os.environ.get("TEN_PEER"):
+        return named
+    folder = ROOT / ".cache" / "peer"
+    program = folder / "bin" / "ten"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "-q", "--disable-pip-version-check"]
+        done = subprocess.run([*pip, "install", PEER], capture_output=True, text=True)
+        reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        require(done.returncode == 0, f"{PEER} cannot be installed: {reason}", "set TEN_PEER to it")
+    return str(program)
+
+
+class PeerServer:
+    """The peer's own `serve`, on a project of its own."""
+
+    def __init__(self, program: str, folder: Path, config: str) -> None:
+        self.program = program
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        (folder / "tenement.toml").write_text(config)
+        self._process = subprocess.Popen(
+            [program, "serve", "-p", str(self.port)],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.run("token-gen")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run its client in its folder."""
+        return subprocess.run(
+            [self.program, "--server", self.url, *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + 20
+        while self.run("ps").returncode != 0:
+            if time.monotonic() > deadline:
+                raise AssertionError("the peer's server does not answer")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
