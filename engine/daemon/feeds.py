@@ -47,6 +47,7 @@ class Feeds:
         self._journal = journal
         self._attached: set[str] = set()
         self._lingering: dict[str, asyncio.TimerHandle] = {}
+        self._is_closing = False
 
     def attach(self, name: str, fifos: tuple[int, int]) -> None:
         """Read the FIFOs of an instance; the descriptors are ours from now on.
@@ -92,6 +93,7 @@ class Feeds:
 
     async def close(self) -> None:
         """Read everything out and close every ring."""
+        self._is_closing = True
         for timer in self._lingering.values():
             timer.cancel()
         self._lingering.clear()
@@ -105,6 +107,10 @@ class Feeds:
         instance = self._registry.instances.get(name)
         if instance is not None and not instance.is_over():
             return  # a start is under way: its answer finds the FIFOs in place
+        self.pump.drain(name)
+        if not self.pump.is_read_out(name) and not self._is_closing:
+            self.run_out(name)  # the disk is full: what the keeper unlinks would be lost
+            return
         self._attached.discard(name)
         self.pump.detach(name, drain=True)
         self.on_read_out(name)

@@ -123,6 +123,12 @@ class LogPump:
         if feed is not None:
             self._notify(feed.ring)
 
+    def is_read_out(self, name: str) -> bool:
+        """Tell whether nothing is left in the FIFOs of an instance."""
+        feed = self._feeds.get(name)
+        fifos = feed.fifos if feed is not None else ()
+        return not any(each.available() for each in fifos if each.phase is not Phase.CLOSED)
+
     def names(self) -> list[str]:
         """Name the instances whose FIFOs are read."""
         return sorted(self._feeds)
