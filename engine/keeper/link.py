@@ -60,7 +60,10 @@ class Link:
                 self._drop_first()
 
     def _take(self) -> None:
-        data = self.ours.recv(_RECEIVE_BYTES)
+        try:
+            data = self.ours.recv(_RECEIVE_BYTES)
+        except ConnectionResetError:
+            return  # it left messages unread, which is told once, before what it had sent
         if data:
             self._on_message(self, data)
         else:
