@@ -259,6 +259,7 @@ class Engine:
             listener = Listener(app, self._listening[name])
             await listener.start()
             self._listeners.append(listener)
+        self._reloader.share()
         self._keeper.send(wire.EngineReady())
         self._note("the engine is ready")
         self._reloader.begin()

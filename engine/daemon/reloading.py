@@ -15,6 +15,7 @@ from engine.core.wire import ConfigChanged, ConfigView, EventKind, ServiceView, 
 from engine.daemon import tasks
 from engine.daemon.adoption import start
 from engine.daemon.clock import wall
+from engine.daemon.sharing import share_socket
 
 if TYPE_CHECKING:
     from engine.core.spec import Config
@@ -66,6 +67,12 @@ class Reloader:
             self._refuse(self._force.error, _read_some(self._read.path))
         for warning in self._registry.config.warnings:
             self._note(warning, level="warning", actor="config")
+
+    def share(self) -> None:
+        """Let the group that the configuration names reach the API's socket."""
+        settings = self._registry.config.settings
+        if failed := share_socket(settings.data_dir, settings.admin_group):
+            self._note(failed, level="warning", actor="config")
 
     async def reload(self, *, actor: str) -> ConfigView:
         """Read the file now; a refused one changes nothing and is in the view."""
@@ -119,6 +126,7 @@ class Reloader:
         for warning in self._view.warnings:
             self._note(warning, level="warning", actor="config")
         self._apply(change, old)
+        self.share()
         self._publish()
 
     def _apply(self, change: Change, old: Config) -> None:

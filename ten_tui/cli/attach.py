@@ -166,7 +166,8 @@ def _start(options: argparse.Namespace, endpoint: Endpoint) -> None:
 
 def _open_log(folder: Path) -> IO[bytes]:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in (*reversed(folder.parents), folder):
+            part.mkdir(mode=0o700, exist_ok=True)
         path = folder / "serve.log"
         is_long = path.exists() and path.stat().st_size > _MAX_LOG_BYTES
         handle = os.open(

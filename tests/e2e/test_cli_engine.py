@@ -1,6 +1,7 @@
 """The `ten` command on a real engine: in the background, followed over its death, in a terminal."""
 
 import fcntl
+import grp
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.engine_run import EngineRun, free_port, wait_until
+from tests.require import require_root
 
 APP = f"{sys.executable} -S {Path(__file__).parent / 'numbered.py'}"
 CONFIG = f"""\
@@ -264,6 +267,49 @@ def test_plain_commands_import_no_console_and_no_server(
         check=True,
     )
     assert done.stdout.endswith("heavy []\n")
+
+
+AS_ANOTHER = """
+import os, sys
+import ten_tui.cli.instances, ten_tui.client, engine.core.sanitize
+groups = [int(gid) for gid in sys.argv[1].split(",") if gid]
+os.setgroups(groups)
+os.setresgid(54321, 54321, 54321)
+os.setresuid(54321, 54321, 54321)
+sys.exit(ten_tui.cli.main(sys.argv[2:]))
+"""
+
+
+def test_members_of_the_admin_group_may_use_the_socket_and_others_may_not() -> None:
+    require_root()
+    group = grp.getgrgid(1).gr_name
+    # The folders of pytest are root's alone; a project is usually where others may pass.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        config = CONFIG.replace("[settings]", f'[settings]\nadmin_group = "{group}"')
+        (folder / "tenement.toml").write_text(config)
+        try:
+            assert up(folder).returncode == 0
+            member, stranger = (
+                subprocess.run(
+                    [sys.executable, "-P", "-c", AS_ANOTHER, groups, "ps"],
+                    cwd=folder,
+                    env=environment(),
+                    capture_output=True,
+                    text=True,
+                    timeout=30,
+                    check=False,
+                )
+                for groups in ("1", "2")
+            )
+            assert member.returncode == 0, member.stderr
+            assert "api:alice" in member.stdout
+            assert stranger.returncode == 1
+            assert stranger.stderr.startswith("Error: Failed to connect to server at unix:")
+            assert "members of settings.admin_group" in stranger.stderr
+        finally:
+            ten(folder, "down")
 
 
 class Terminal:
