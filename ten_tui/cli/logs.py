@@ -99,6 +99,9 @@ class Follower:
                 # Without numbers nobody could tell what was missed.
                 if self._next is None or now - lost_at > RETRY_SECONDS:
                     raise
+                if self._is_streaming and sys.stderr.isatty():
+                    print("... the engine is away, waiting for it", file=sys.stderr)
+                self._is_streaming = False
             time.sleep(_RETRY_PAUSE_SECONDS)
 
     def _follow(self) -> None:

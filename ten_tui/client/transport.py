@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 _MAX_ERROR_BYTES = 1024 * 1024
+_AWAY = frozenset({502, 503, 504})
 
 
 class ServerError(TenError):
@@ -256,7 +257,9 @@ def failure(status: int, reason: str, data: bytes) -> TenError:
     try:
         problem = msgspec.json.decode(data, type=_Problem)
     except msgspec.DecodeError:
-        return ServerError(f"Server returned {status} {reason}", status)
+        message = f"Server returned {status} {reason}"
+        # Said by a proxy in front of an engine that is away.
+        return EngineUnreachable(message) if status in _AWAY else ServerError(message, status)
     text, hint = problem.error, problem.hint
     match problem.kind:
         case "not_found":

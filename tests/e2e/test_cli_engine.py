@@ -196,12 +196,17 @@ def test_stop_and_undo(make_engine: Make) -> None:
     assert again.returncode == 1
 
 
-def test_following_survives_the_engines_deaths_without_a_gap(make_engine: Make) -> None:
+@pytest.mark.parametrize("way", ["socket", "door"])
+def test_following_survives_the_engines_deaths_without_a_gap(make_engine: Make, way: str) -> None:
     run = make_engine(CONFIG)
     run.start()
     run.wait_state("api:alice", "healthy")
+    server: list[str] = []
+    if way == "door":
+        ten(run.folder, "token-gen")
+        server = ["--server", f"http://localhost:{run.port}"]
     with subprocess.Popen(
-        [*TEN, "logs", "api:alice", "-f"],
+        [*TEN, *server, "logs", "api:alice", "-f"],
         cwd=run.folder,
         env=environment(),
         stdout=subprocess.PIPE,

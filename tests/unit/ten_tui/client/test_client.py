@@ -209,6 +209,17 @@ def test_errors_are_raised_as_what_they_are(body: bytes, error: TenError) -> Non
     assert (str(caught.value), caught.value.hint) == (str(error), error.hint)
 
 
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway T"])
+def test_a_proxy_without_its_engine_is_an_engine_out_of_reach(status: str) -> None:
+    answer = http(status, b"Bad gateway", "text/plain")
+    with (
+        scripted(answer) as endpoint,
+        connect(endpoint) as it,
+        pytest.raises(EngineUnreachable, match=f"Server returned {status}"),
+    ):
+        it.running()
+
+
 def test_a_failed_launch_keeps_its_step() -> None:
     body = b'{"error":"e","kind":"launch_failed","step":"exec /x","errno":2,"path":"/x"}'
     with (
