@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -80,11 +81,22 @@ class Reloader:
             path = self._registry.config.path
             try:
                 config = await asyncio.to_thread(self._force.read)
+                self._refuse_emptied(config)
             except SpecError as error:
                 self._refuse(error, await asyncio.to_thread(_read_some, path))
             else:
                 self._accept(config, actor)
             return self._view
+
+    def _refuse_emptied(self, config: Config) -> None:
+        """Take a file that has just lost all its text for one that is being written.
+
+        Raises:
+            SpecError: It has; who means it removes the services by name or stops the engine.
+        """
+        if not config.source.strip() and self._registry.config.services:
+            message = "Is empty: it may be on its way to be written"
+            raise SpecError(message, path=config.path, verb="read")
 
     def _refuse(self, error: SpecError, pending: str) -> None:
         if (self._view.error, self._view.pending) == (str(error), pending):
@@ -226,9 +238,12 @@ def _summary(change: Change) -> str:
 
 
 def _read_some(path: str) -> str:
-    """Read what can be shown of a file that was refused."""
+    """Read what can be shown of a refused file, without waiting where it is a pipe."""
     try:
-        with Path(path).open("rb") as file:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return ""
             return file.read(MAX_PENDING_BYTES).decode(errors="replace")
     except OSError:
         return ""

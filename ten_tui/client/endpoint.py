@@ -6,8 +6,10 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from engine.core.errors import TenError
 
@@ -98,7 +100,7 @@ def find_engine(
     """Find the engine that a command is meant for.
 
     A server, by argument or TENEMENT_SERVER, is reached over TCP with the token of the argument,
-    of TENEMENT_TOKEN, or of the data directory. Else the data directory, by argument,
+    of TENEMENT_TOKEN, or, on loopback, of the data directory. Else the data directory, by argument,
     TENEMENT_DATA_DIR or the nearest tenement.toml, holds the socket. Where that socket cannot be
     used and a token is given, the peer's default server is meant: an engine that is not the one
     the token is for refuses it.
@@ -128,9 +130,23 @@ def find_engine(
 def _over_tcp(server: str, token: str, folder: Path | None) -> Endpoint:
     return Endpoint(
         url=server.rstrip("/"),
-        token=token or _read_token(folder),
+        token=token or (_read_token(folder) if _is_this_host(server) else ""),
         data_dir="" if folder is None else str(folder),
     )
+
+
+def _is_this_host(server: str) -> bool:
+    """Tell whether a server is on loopback: the kept admin token is for nobody else."""
+    try:
+        host = urlsplit(server).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _data_dir(cwd: str | Path, named: str) -> Path | None:

@@ -1,5 +1,6 @@
 """The configuration file changes under a running engine."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -117,3 +118,23 @@ def test_reload_on_demand_and_data_dir_waits_for_a_new_start(engine: EngineRun) 
     (warning,) = engine.get("/api/v1/config")["warnings"]
     assert "data_dir" in warning
     assert engine.state("web:a") == "healthy"
+
+
+def test_a_file_emptied_by_a_save_under_way_stops_nothing(engine: EngineRun) -> None:
+    before = {name: each["pid"] for name, each in engine.instances().items()}
+    engine.config.write_text("")
+    wait_until(lambda: "Is empty" in engine.get("/api/v1/config").get("error", ""), "it is refused")
+    engine.config.write_text(CONFIG)
+    wait_until(lambda: not engine.get("/api/v1/config").get("error"), "it is in force again")
+    assert {name: each["pid"] for name, each in engine.instances().items()} == before
+
+
+def test_a_pipe_in_place_of_the_file_is_refused_and_later_changes_are_seen(
+    engine: EngineRun,
+) -> None:
+    engine.config.unlink()
+    os.mkfifo(engine.config)
+    wait_until(lambda: "pipe" in engine.get("/api/v1/config").get("error", ""), "it is refused")
+    engine.config.unlink()
+    engine.config.write_text(CONFIG.replace('"one"', '"two"'))
+    wait_until(lambda: engine.visit("a.web") == (200, "two"), "the new text is in force")

@@ -106,7 +106,7 @@ def test_tokens_come_from_the_argument_the_environment_or_the_data_directory(
     environ = {"TENEMENT_TOKEN": "of the environment"}
 
     def token(**how: str) -> str:
-        return find_engine(project, server="http://x", environ=environ, **how).token
+        return find_engine(project, server="http://127.0.0.1:1", environ=environ, **how).token
 
     assert token(token="named") == "named"
     assert token() == "of the environment"
@@ -150,3 +150,18 @@ def test_the_environment_of_the_process_is_the_default(
         monkeypatch.delenv(name)
     monkeypatch.setenv("TENEMENT_SERVER", "http://here:3")
     assert find_engine(project).url == "http://here:3"
+
+
+def test_the_kept_token_goes_to_no_other_host(project: Path) -> None:
+    (project / "data").mkdir()
+    (project / "data" / "api_token").write_text("kept\n")
+    for near in ("http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"):
+        assert find_engine(project, server=near, environ={}).token == "kept"
+    for far in (
+        "http://example.com:1",
+        "http://127.0.0.1.example.com",
+        "http://10.0.0.1",
+        "http://[",
+    ):
+        assert find_engine(project, server=far, environ={}).token == ""
+    assert find_engine(project, server="http://example.com", token="t", environ={}).token == "t"
