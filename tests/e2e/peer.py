@@ -37,13 +37,14 @@ class PeerServer:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         (folder / "tenement.toml").write_text(config)
-        self._process = subprocess.Popen(
-            [program, "serve", "-p", str(self.port)],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.run("token-gen")
+        # Before it serves: the two open the same database, and one may find it locked.
+        made = self.run("token-gen")
+        assert made.returncode == 0, made
+        self._output = folder / "serve.log"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [program, "serve", "-p", str(self.port)], cwd=folder, stdout=output, stderr=output
+            )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run its client in its folder."""
@@ -58,9 +59,10 @@ class PeerServer:
 
     def wait(self) -> None:
         deadline = time.monotonic() + 20
-        while self.run("ps").returncode != 0:
-            if time.monotonic() > deadline:
-                raise AssertionError("the peer's server does not answer")
+        while (ran := self.run("ps")).returncode != 0:
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                said = self._output.read_text(errors="replace")
+                raise AssertionError(f"the peer's server does not answer: {ran}\n{said}")
             time.sleep(0.05)
 
     def stop(self) -> None:

@@ -99,18 +99,21 @@ def side(
     before = leaks.look()
     if request.param == "our engine":
         engine = EngineRun(folder, CONFIG)
-        engine.start()
-        ran = run(OURS, folder, "token-gen", "--data-dir", "data")
-        assert ran.code == 0, ran
-        found = Side(theirs, folder, f"http://localhost:{engine.port}")
-        engine.wait_state("api:alice", "healthy")
-        yield found
-        engine.end()
+        try:
+            engine.start()
+            ran = run(OURS, folder, "token-gen", "--data-dir", "data")
+            assert ran.code == 0, ran
+            engine.wait_state("api:alice", "healthy")
+            yield Side(theirs, folder, f"http://localhost:{engine.port}")
+        finally:
+            engine.end()
     else:
         server = PeerServer(theirs, folder, CONFIG)
-        server.wait()
-        yield Side(theirs, folder, server.url)
-        server.stop()
+        try:
+            server.wait()
+            yield Side(theirs, folder, server.url)
+        finally:
+            server.stop()
     left = leaks.wait_clean(before)
     leaks.end_processes(before)
     assert left == {}
