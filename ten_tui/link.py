@@ -186,12 +186,12 @@ class Link:
         with self._wished:
             if wish == self._wish:
                 return
-            is_other = (wish and wish.query) != (self._wish and self._wish.query)
+            is_other = _needs_now(self._wish, wish)
             self._wish = wish
             self._wished.notify_all()
             feeding = self._feeding
         if is_other and feeding is not None:
-            # A long poll for the log no longer in view must not delay the next.
+            # A long poll for what is no longer in view must not delay the next.
             feeding.close()
 
     def fetch_page(self, client: Client, page: Page) -> LogWindow:
@@ -368,3 +368,10 @@ def _reason(error: Exception) -> str:
 
 def _as_unreachable(error: Exception) -> TenError:
     return error if isinstance(error, TenError) else EngineUnreachable(str(error))
+
+
+def _needs_now(old: LogWish | None, new: LogWish | None) -> bool:
+    """Tell whether a view needs lines that the poll under way will not bring: others, or more."""
+    if old is None or new is None:
+        return old is not new
+    return new.query != old.query or new.count > old.count

@@ -208,8 +208,9 @@ def _wait_reply(engine: Played, seq: int) -> object:
 def test_kill_takes_setsid_daemons_of_a_namespace(engine: Played, planned: Planner) -> None:
     told = engine.spawn("api:x", planned("setsid sleep 1000 & sleep 0.1; echo up; sleep 1000"))
     assert read_all(told.fds[1], until=b"up\n") == b"up\n"
+    # PID 1, the shell and both sleeps; the last is started after the word.
+    wait_for(lambda: len(_in_pid_namespace(int(str(told["pid"])))) == 4)
     inside = _in_pid_namespace(int(str(told["pid"])))
-    assert len(inside) == 4  # PID 1, the shell and both sleeps
     engine.order("kill", name="api:x")
     end = engine.find("exit", name="api:x")
     assert os.WTERMSIG(int(str(end["status"]))) == signal.SIGKILL
@@ -268,8 +269,8 @@ def test_pid_1_reaps_orphans(engine: Played, planned: Planner) -> None:
     script = "for i in $(seq 50); do (true &) ; done; sleep 0.3; echo up; sleep 1000"
     told = engine.spawn("api:x", planned(script))
     read_all(told.fds[1], until=b"up\n")
-    inside = _in_pid_namespace(int(str(told["pid"])))
-    assert len(inside) == 3
+    # PID 1, the shell and its last sleep, and not one of the fifty.
+    wait_for(lambda: len(_in_pid_namespace(int(str(told["pid"])))) == 3)
     assert Path(f"/proc/{told['pid']}/comm").read_text() == "ten-init\n"
 
 

@@ -426,3 +426,16 @@ async def test_desired_stopped_counts_as_down() -> None:
         await seen.shows("◑ draining")
         await seen.press("s")
         await seen.until(lambda: ("spawn", "api:alice") in seen.engine.calls)
+
+
+async def test_a_quiet_log_fills_a_grown_pane_without_waiting_for_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ten_tui.link._WAIT_SECONDS", 60.0)
+    async with console(size=(80, 24)) as seen:
+        few = len(seen.ui.logs.held)
+        await asyncio.sleep(0.5)  # so that the feed is in its long poll
+        await seen.pilot.resize_terminal(200, 60)
+        height = seen.app.body_height(PaneId.LOG)
+        assert height > few
+        await seen.until(lambda: len(seen.ui.logs.held) >= height, "the taller window")

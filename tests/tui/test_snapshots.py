@@ -8,6 +8,7 @@ import pytest
 
 from ten_tui.app import TenApp
 from ten_tui.messages import LinkMeasured
+from ten_tui.store.arrange import PaneId
 from tests.tui.fake import demo_engine
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -41,7 +42,10 @@ def settle(keys: tuple[str, ...]):
         async def still() -> None:
             for _ in range(500):
                 await pilot.pause(0.01)
-                is_read = ui.logs.is_known and ui.view.history_of == ui.table.selected
+                logs = ui.logs
+                wanted = min(logs.end - logs.oldest, console.body_height(PaneId.LOG))
+                is_filled = logs.is_known and len(logs.held) >= wanted
+                is_read = is_filled and ui.view.history_of == ui.table.selected
                 if is_read and ui.view.link.round_trip_ms:
                     break
             await pilot.pause(0.1)
