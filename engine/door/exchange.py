@@ -310,9 +310,9 @@ class Exchange:
 
     def _finish(self) -> None:
         now = time.monotonic()
-        is_reusable = (
-            self._is_upstream_kept and self._is_request_done and self.stage is Stage.STREAMING
-        )
+        is_whole = self._is_request_done and self.stage is Stage.STREAMING
+        # A program that answers without reading the body takes it for the next request.
+        is_reusable = self._is_upstream_kept and is_whole and not self._head.has_body
         is_kept = self._is_kept and self.stage is Stage.STREAMING
         self.stage = Stage.DONE
         upstream, self._upstream = self._upstream, None

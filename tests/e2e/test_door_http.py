@@ -161,6 +161,39 @@ def test_the_body_of_a_request_is_never_the_next_request(rig, app):
     assert not any(head.startswith(b"GET /smuggled") for head in made.received)
 
 
+def test_a_body_left_unread_is_not_the_next_request(rig, app):
+    """The whole body is there before the app answers, and the app reads only the head.
+
+    Such an app takes the body for a request whatever is before it; nobody gets that answer.
+    """
+
+    def careless(_, sock):
+        got = b""
+        while True:
+            while b"\r\n\r\n" not in got:
+                data = sock.recv(1)  # what it does not read stays in the kernel
+                if not data:
+                    return
+                got += data
+            words = got.split(b" ")
+            got = b""
+            sock.sendall(response(words[1] if len(words) > 1 else b"?"))
+
+    app.use(careless)
+    inner = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
+    for head, body in (
+        (b"Content-Length: %d\r\n" % len(inner), inner),
+        (b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    ):
+        for method in (b"GET", b"POST"):
+            with rig.connect() as sock:
+                sock.sendall(method + b" /first HTTP/1.1\r\n" + HOST + head + b"\r\n" + body)
+                read_until(sock, b"/first")
+                sock.sendall(b"GET /second HTTP/1.1\r\n" + HOST + b"\r\n")
+                assert b"200 OK" in (answer := read_until(sock, b"/second"))
+                assert b"/smuggled" not in answer
+
+
 # --- bodies ---
 
 
