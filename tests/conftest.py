@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -20,6 +21,9 @@ _REAL = ("/tests/kernel/", "/tests/e2e/")
 @pytest.fixture(scope="session", autouse=True)
 def _subreaper() -> None:
     leaks.become_subreaper()
+    # In a shell's background they are ignored, and every program started here would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

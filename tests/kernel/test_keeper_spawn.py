@@ -53,6 +53,14 @@ def test_status_below_a_reaper_is_the_programs_own(
         told.close()
 
 
+def _inside() -> list[list[object]]:
+    """Steps into namespaces; an ordinary user needs one for users as well."""
+    if os.geteuid() == 0:
+        return [["unshare", ["pid", "mount"]], ["fork"], ["reap"]]
+    maps = [f"{number} {number} 1" for number in (os.geteuid(), os.getegid())]
+    return [["unshare", ["user", "pid", "mount"]], ["idmap", *maps], ["fork"], ["reap"]]
+
+
 @pytest.mark.parametrize(
     ("step", "name", "number", "path"),
     [
@@ -70,7 +78,7 @@ def test_status_below_a_reaper_is_the_programs_own(
         (["rlimit", "NOFILE", 10, 5], "rlimit NOFILE", errno.EINVAL, "NOFILE"),
     ],
 )
-@pytest.mark.parametrize("before", [[], [["unshare", ["pid", "mount"]], ["fork"], ["reap"]]])
+@pytest.mark.parametrize("before", [[], _inside()])
 def test_failed_step_is_named(
     engine: Played,
     step: list[object],
@@ -288,8 +296,10 @@ def test_sigterm_is_passed_on_to_the_program(
 
 
 def test_nothing_of_the_keeper_is_left_open_in_program_or_reaper(
-    engine: Played, planned: Planner
+    kept: Host, planned: Planner
 ) -> None:
+    kept.prefix = ["env", "--ignore-signal=INT,QUIT,HUP,TSTP,USR1"]  # as nohup and `&` do
+    engine = kept.start()
     told = engine.spawn("api:x", planned("exec sleep 1000"))
     wait_for(lambda: Path(f"/proc/{told['main_pid']}/comm").read_text() == "sleep\n")
     program = _fds(int(str(told["main_pid"])))

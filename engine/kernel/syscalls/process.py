@@ -28,6 +28,16 @@ PASSED_ON = frozenset(
 )
 """Signals a reaper gives on to its program."""
 
+_RESET = PASSED_ON | {
+    signal.SIGCHLD,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+}
+"""Signals the keeper handles, or may have been started with as ignored, by nohup(1) or a shell."""
+
 _AWAITED = PASSED_ON | {signal.SIGCHLD, KILL_ALL}
 
 
@@ -152,8 +162,8 @@ def place_fds(fds: Sequence[int]) -> None:
 
 def execute(file: str, argv: list[str], env: dict[str, str]) -> None:
     """Execute a file, looked for in env's PATH, with no signal blocked, ignored or handled."""
-    for name in ("SIGCHLD", "SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE", "SIGXFSZ"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for number in _RESET:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execvpe(file, argv, env)  # noqa: S606 - no shell is what is meant
 

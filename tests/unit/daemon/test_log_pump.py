@@ -220,7 +220,8 @@ async def test_ten_megabytes_come_whole_and_in_order(host: Host) -> None:
     await asyncio.to_thread(write)
     await host.until(lambda: host.store.ring("api:a").end == len(lines))
     assert host.texts("api:a") == [line.decode().rstrip() for line in lines]
-    assert host.pump._feeds["api:a"].fifos[0].capacity > 65536
+    if os.geteuid() == 0:  # an ordinary user's share of large pipes may be used up
+        assert host.pump._feeds["api:a"].fifos[0].capacity > 65536
     await host.until(lambda: host.pump.counters("api:a").lines == len(lines))
 
 
