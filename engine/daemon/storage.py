@@ -1,13 +1,12 @@
 """How much the instances' data directories hold.
 
-A tenant owns what is measured here, so nothing it builds may lead the walk astray: links are not
-followed, other file systems not entered, a tree of any depth is walked with one open folder and
-no recursion, and time is bounded.
+A tenant owns what is measured here: the walk is `engine.kernel.trees`, and its time is bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import stat
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.daemon import tasks
+from engine.kernel.trees import OPEN_FLAGS, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,6 @@ BUDGET_SECONDS = 5.0
 _REST_EVERY = 512
 _REST_SECONDS = 0.002
 
-_OPEN_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-
 
 class Usage(msgspec.Struct, frozen=True):
     """What a tree holds.
@@ -50,103 +48,29 @@ class Usage(msgspec.Struct, frozen=True):
     is_complete: bool = True
 
 
-class _Level(msgspec.Struct):
-    """A folder on the way down: which it is, and its subfolders still to be entered."""
+class _Count:
+    """What a walk has counted."""
 
-    device: int
-    inode: int
-    folders: list[str]
-
-
-class _Walk:
-    """One walk through a tree, holding one folder open at a time.
-
-    The way back up is by "..", believed only if it leads to the folder the walk came from.
-    """
-
-    def __init__(self, root: int, deadline: float) -> None:
+    def __init__(self, deadline: float) -> None:
         self.size_bytes = 0
         self.files = 0
-        self.is_complete = True
         self._deadline = deadline
         self._seen: set[int] = set()
         self._entries = 0
-        self._fd = root
-        status = os.fstat(root)
-        self._device = status.st_dev
-        self._levels = [_Level(status.st_dev, status.st_ino, self._list())]
 
-    def run(self) -> None:
-        while self._levels:
-            if time.monotonic() > self._deadline:
-                self.is_complete = False
-                return
-            level = self._levels[-1]
-            if level.folders:
-                self._enter(level.folders.pop())
-            elif not self._leave():
-                return
+    def add(self, _: int, entry: os.DirEntry[str]) -> bool:
+        """Count an entry; tell whether there is time for more."""
+        if entry.is_file(follow_symlinks=False):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                self._add_file(entry.stat(follow_symlinks=False))
+        self._entries += 1
+        if self._entries % _REST_EVERY:
+            return True
+        # The loop's thread wants the interpreter as well.
+        time.sleep(_REST_SECONDS)
+        return time.monotonic() <= self._deadline
 
-    def close(self) -> None:
-        os.close(self._fd)
-
-    def _enter(self, name: str) -> None:
-        try:
-            fd = os.open(name, _OPEN_FLAGS, dir_fd=self._fd)
-        except FileNotFoundError:
-            return
-        except OSError:
-            self.is_complete = False
-            return
-        status = os.fstat(fd)
-        if status.st_dev != self._device:
-            os.close(fd)
-            return
-        os.close(self._fd)
-        self._fd = fd
-        self._levels.append(_Level(status.st_dev, status.st_ino, self._list()))
-
-    def _leave(self) -> bool:
-        """Go back up; False where the walk is over."""
-        self._levels.pop()
-        if not self._levels:
-            return False
-        above = self._levels[-1]
-        try:
-            fd = os.open("..", _OPEN_FLAGS, dir_fd=self._fd)
-        except OSError:
-            self.is_complete = False
-            return False
-        os.close(self._fd)
-        self._fd = fd
-        status = os.fstat(fd)
-        if (status.st_dev, status.st_ino) != (above.device, above.inode):
-            # Moved while it was walked: where this leads is none of the tree.
-            self.is_complete = False
-            return False
-        return True
-
-    def _list(self) -> list[str]:
-        """Count the open folder's files and name its subfolders."""
-        folders = []
-        try:
-            with os.scandir(self._fd) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    elif entry.is_file(follow_symlinks=False):
-                        self._count(entry)
-                    if not self._may_go_on():
-                        return []
-        except OSError:
-            self.is_complete = False
-        return folders
-
-    def _count(self, entry: os.DirEntry[str]) -> None:
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:
-            return  # removed meanwhile
+    def _add_file(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             return
         if status.st_nlink > 1:
@@ -156,33 +80,23 @@ class _Walk:
         self.files += 1
         self.size_bytes += status.st_size
 
-    def _may_go_on(self) -> bool:
-        self._entries += 1
-        if self._entries % _REST_EVERY:
-            return True
-        # The loop's thread wants the interpreter as well.
-        time.sleep(_REST_SECONDS)
-        if time.monotonic() <= self._deadline:
-            return True
-        self.is_complete = False
-        return False
-
 
 def measure(path: str | Path, budget_seconds: float = BUDGET_SECONDS) -> Usage:
     """Add up a tree; one that does not exist holds nothing. For a worker thread."""
     deadline = time.monotonic() + budget_seconds
     try:
-        root = os.open(path, _OPEN_FLAGS)
+        root = os.open(path, OPEN_FLAGS)
     except FileNotFoundError:
         return Usage()
     except OSError:
         return Usage(is_complete=False)
-    walk = _Walk(root, deadline)
+    count = _Count(deadline)
+    walk = Walk(root, count.add)
     try:
         walk.run()
     finally:
         walk.close()
-    return Usage(walk.size_bytes, walk.files, walk.is_complete)
+    return Usage(count.size_bytes, count.files, walk.is_complete)
 
 
 class StorageMeter:

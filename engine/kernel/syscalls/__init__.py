@@ -196,6 +196,14 @@ def set_readonly(path: str) -> None:
     _check(result, "mount_setattr", path)
 
 
+def chown_fd(fd: int, uid: int, gid: int) -> None:
+    """Change the owner of what a descriptor stands for, also of one opened with O_PATH.
+
+    Source: fchownat(2), AT_EMPTY_PATH.
+    """
+    _check(libc.fchownat(fd, b"", uid, gid, _AT_EMPTY_PATH), "fchownat")
+
+
 def prctl(operation: int, argument: int | bytes = 0, second: int = 0) -> int:
     """Operate on this process or thread.
 

@@ -10,6 +10,7 @@ import pytest
 
 from engine.daemon import storage
 from engine.daemon.storage import StorageMeter, Usage, measure
+from engine.kernel import trees
 
 
 @pytest.fixture
@@ -103,15 +104,15 @@ def test_a_folder_moved_away_during_the_walk(
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "secret").mkdir()
     (tmp_path / "elsewhere" / "secret" / "big").write_bytes(b"x" * 10_000)
-    listing = storage._Walk._list
+    listing = trees.Walk._list
 
-    def move_then_list(walk: storage._Walk) -> list[str]:
+    def move_then_list(walk: trees.Walk) -> list[str]:
         found = listing(walk)
-        if (tree / "a" / "b").exists() and Path(f"/proc/self/fd/{walk._fd}").readlink().name == "b":
+        if (tree / "a" / "b").exists() and Path(f"/proc/self/fd/{walk.fd}").readlink().name == "b":
             (tree / "a" / "b").rename(tmp_path / "elsewhere" / "b")
         return found
 
-    monkeypatch.setattr(storage._Walk, "_list", move_then_list)
+    monkeypatch.setattr(trees.Walk, "_list", move_then_list)
     usage = measure(tree)
     assert not usage.is_complete
     assert usage.size_bytes <= 123
