@@ -39,7 +39,7 @@ def serve(options: argparse.Namespace) -> int:
     if options.tls or options.staging or options.email:
         return _fail("TLS is not built in: put a TLS proxy in front of the door's port")
     path = _config_path(options)
-    config = _read(path, options)
+    config = _admit(_read(path, options))
     data_dir = Path(config.settings.data_dir)
     _check_database(data_dir)
     if sys.stdout.isatty():
@@ -86,7 +86,7 @@ def door(options: argparse.Namespace) -> int:
 
 def show_config(options: argparse.Namespace) -> int:
     """Check the configuration, and show what it comes to."""
-    config = _read(_config_path(options), options, is_strict=options.strict)
+    config = _admit(_read(_config_path(options), options, is_strict=options.strict))
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if options.check:
@@ -215,6 +215,13 @@ def _read(path: Path, options: argparse.Namespace, *, is_strict: bool = False) -
     from engine.daemon.config_file import read_config
 
     return read_config(path, is_strict=is_strict, data_dir=_data_dir(options))
+
+
+def _admit(config: Config) -> Config:
+    """Refuse what this host cannot give, and warn of what it gives in part."""
+    from engine.runtime.host import admit
+
+    return admit(config)
 
 
 def _check_database(data_dir: Path) -> None:

@@ -37,8 +37,7 @@ def parse_config(text: str, *, path: str, is_strict: bool = False, data_dir: str
     Raises:
         SpecError: The text is refused; with path, key, line and column.
     """
-    # One BOM is passed over, as the peer does; tomllib would refuse it.
-    plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    plain = _plain(text)
     source = Source(plain, path, is_strict=is_strict)
     root = Table(source, load_toml(plain, path))
     folder = posixpath.dirname(path) or "/"
@@ -59,6 +58,16 @@ def parse_config(text: str, *, path: str, is_strict: bool = False, data_dir: str
         instances=instances,
         warnings=source.warnings,
     )
+
+
+def source_of(config: Config) -> Source:
+    """Give the text again, to say more about its keys than the text alone shows."""
+    return Source(_plain(config.source), config.path, is_strict=False)
+
+
+def _plain(text: str) -> str:
+    # One BOM is passed over, as the peer does; tomllib would refuse it.
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def describe_error(error: SpecError) -> str:

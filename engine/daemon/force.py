@@ -11,6 +11,7 @@ from engine.core.errors import SpecError
 from engine.core.spec import Config
 from engine.daemon.config_file import read_config
 from engine.daemon.store import StoreError
+from engine.runtime.host import admit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ class Force:
         self._data_dir = str(data_dir)
         self.error: SpecError | None = None
         try:
-            self.config = self.read()
+            self.config = self.read(is_tried=False)  # `serve` has tried it, or it ran before
             self.remember(self.config)
         except SpecError as error:
             kept = self._recall()
@@ -52,13 +53,16 @@ class Force:
             log.warning("the configuration is refused, the last good one is in force: %s", error)
             self.config, self.error = kept, error
 
-    def read(self) -> Config:
-        """Read the file now.
+    def read(self, *, is_tried: bool = True) -> Config:
+        """Read the file now, and see whether this host can give what it asks for.
+
+        Args:
+            is_tried: Also try things out; see `engine.runtime.host`.
 
         Raises:
             SpecError: It is refused.
         """
-        return read_config(self._path)
+        return admit(read_config(self._path), is_tried=is_tried)
 
     def applied(self, config: Config) -> Config:
         """Give a configuration as it is in force: in the directory this engine works in."""

@@ -67,12 +67,18 @@ class EngineRun:
         wait_until(self.answers, "the API answers", START_SECONDS)
 
     def popen(self, *arguments: str, doors: int = 1) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.command(*arguments, doors=doors),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+        )
+
+    def command(self, *arguments: str, doors: int = 1) -> list[str]:
         command = [sys.executable, "-P", "-m", "engine", "serve", "--port", str(self.port)]
         command += ["--bind", "127.0.0.1", "--doors", str(doors)]
         command += ["--config", str(self.config), "--data-dir", str(self.data_dir), *arguments]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder
-        )
+        return command
 
     def answers(self) -> bool:
         assert self.process is not None

@@ -1,0 +1,99 @@
+"""Whether this host can give what a configuration asks for: known at load, not at the first spawn.
+
+One place for all of it. A check is a function that takes the configuration and yields what is
+lacking, each with the key that asks for it; it is added to `CHECKS`. `serve`, every reload and
+`ten config` go through `admit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.core.config import source_of
+from engine.core.spec import Isolation
+from engine.kernel import userns
+from engine.runtime.trial import try_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from engine.core.spec import Config
+    from engine.core.toml_places import Path
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something asked for that this host cannot give.
+
+    Attributes:
+        place: The key that asks for it, ("service", "api", "isolation").
+        reason: What is asked for and why it cannot be had.
+        fix: The line that helps, or "".
+        is_refused: Whether the configuration cannot be used so; else it is a warning.
+    """
+
+    place: Path
+    reason: str
+    fix: str = ""
+    is_refused: bool = True
+
+
+def admit(config: Config, *, is_tried: bool = True) -> Config:
+    """Give the configuration with warnings about this host added.
+
+    Args:
+        config: As it was read.
+        is_tried: Also try things out, which takes 0.1 s; not where `serve` has just done that.
+
+    Raises:
+        SpecError: This host cannot give what it asks for; with the place of the first such key.
+    """
+    lacks = check(config, is_tried=is_tried)
+    if not lacks:
+        return config
+    source = source_of(config)
+    for lack in lacks:
+        if lack.is_refused:
+            source.fail(lack.reason, lack.place, hint=lack.fix)
+        source.warn(f"{lack.reason} ({lack.fix})" if lack.fix else lack.reason, lack.place)
+    return msgspec.structs.replace(config, warnings=(*config.warnings, *source.warnings))
+
+
+def check(config: Config, *, is_tried: bool = True) -> list[Lack]:
+    """List what this host lacks for a configuration."""
+    return [lack for each in CHECKS for lack in each(config, is_tried)]
+
+
+def _check_namespaces(config: Config, is_tried: bool) -> Iterator[Lack]:
+    """Isolation `namespace`: by the kernel's switches, then by the launch itself."""
+    names = [
+        name for name, spec in config.services.items() if spec.isolation is Isolation.NAMESPACE
+    ]
+    if not names:
+        return
+    reason, fix = why_no_namespaces(is_tried=is_tried)
+    if reason:
+        place = ("service", names[0], "isolation")
+        others = f" (so do {', '.join(names[1:])})" if names[1:] else ""
+        text = f'{names[0]}: isolation = "namespace"{others} {reason}'
+        yield Lack(place, text, f'{fix}; or use isolation = "process"')
+
+
+def why_no_namespaces(*, is_tried: bool = True) -> tuple[str, str]:
+    """Say why isolation `namespace` cannot be had, and what helps; ("", "") where it can."""
+    is_root = userns.has_capability("sys_admin")
+    reason, fix = ("", "") if is_root else userns.why_no_user_namespace()
+    if reason:
+        return f"without root needs user namespaces: {reason}", fix
+    trial = try_out(Isolation.NAMESPACE) if is_tried else None
+    if trial is None or trial.is_good:
+        return "", ""
+    fix = trial.fix or "let unshare(2) and mount(2) through: a container's filter forbids them"
+    return f"cannot be had here: {trial.step}: {trial.reason}", fix
+
+
+CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (_check_namespaces,)
+"""Each takes the configuration, and whether it may try things out."""

@@ -1,0 +1,96 @@
+"""What a configuration asks for and the host cannot give is refused at load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.core.config import parse_config
+from engine.core.errors import SpecError
+from engine.core.spec import Isolation
+from engine.runtime import host
+from engine.runtime.trial import carry_out, try_out
+from tests.poor import SWITCHED_OFF, USED_UP, require_poor
+
+pytestmark = pytest.mark.kernel
+
+CONFIG = """# two services
+[service.api]
+command = "true"
+isolation = "namespace"
+
+[service.web]
+command = "true"
+"""
+
+
+def check(folder: Path, text: str, prefix: list[str]) -> subprocess.CompletedProcess[str]:
+    path = folder / "tenement.toml"
+    path.write_text(text)
+    command = [sys.executable, "-P", "-m", "engine", "config", "--check", "--config", str(path)]
+    return subprocess.run([*prefix, *command], capture_output=True, text=True)
+
+
+def test_this_host_gives_what_is_asked(tmp_path: Path) -> None:
+    assert check(tmp_path, CONFIG, []).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("prefix", "reason", "fix"),
+    [
+        (SWITCHED_OFF, "user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces"),
+        (USED_UP, "No space left on device", "unshare(2)"),
+    ],
+    ids=["switched-off", "used-up"],
+)
+def test_namespaces_that_cannot_be_had_are_refused_in_their_place(
+    tmp_path: Path, prefix: list[str], reason: str, fix: str
+) -> None:
+    require_poor()
+    done = check(tmp_path, CONFIG, prefix)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert fix in done.stderr
+    assert "line 4, column 13" in done.stderr
+    assert "(so do web)" in done.stderr
+    assert "in service.api.isolation" in done.stderr
+
+
+@pytest.mark.parametrize("prefix", [SWITCHED_OFF, USED_UP], ids=["switched-off", "used-up"])
+def test_a_poor_host_still_takes_what_it_can_give(tmp_path: Path, prefix: list[str]) -> None:
+    require_poor()
+    text = '[service.api]\ncommand = "true"\nisolation = "process"\n'
+    done = check(tmp_path, text, prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", [Isolation.PROCESS, Isolation.NAMESPACE])
+def test_a_trial_carries_out_the_real_steps(kind: Isolation) -> None:
+    trial = try_out(kind)
+    assert trial.is_good, trial
+    assert 0 < trial.seconds < 5
+
+
+def test_a_trial_names_the_step_that_failed() -> None:
+    require_poor()
+    code = "import json; from engine.runtime.trial import *; print(carry_out(Isolation.NAMESPACE))"
+    done = subprocess.run(
+        [*USED_UP, sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "step='unshare user,pid,mount,ipc,uts'" in done.stdout
+    assert "errno=28" in done.stdout
+    assert carry_out.__module__ == "engine.runtime.trial"
+
+
+def test_lacks_that_are_no_refusal_become_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config(CONFIG, path="/t.toml")
+    place = ("service", "api", "command")
+    soft = host.Lack(place, "no such controller", "delegate it", is_refused=False)
+    monkeypatch.setattr(host, "CHECKS", (lambda *_: iter([soft]),))
+    assert host.admit(config).warnings == ("line 3: no such controller (delegate it)",)
+    hard = host.Lack(place, "no such controller", "delegate it")
+    monkeypatch.setattr(host, "CHECKS", (lambda *_: iter([soft, hard]),))
+    with pytest.raises(SpecError) as refused:
+        host.admit(config)
+    assert (refused.value.line, refused.value.hint) == (3, "delegate it")
