@@ -15,7 +15,7 @@ settings.register_profile(
 settings.register_profile("deep", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("TEN_HYPOTHESIS", "fast"))
 
-_REAL = ("/tests/kernel/", "/tests/e2e/")
+_REAL = ("/tests/kernel/", "/tests/e2e/", "/tests/vm/")
 
 
 @pytest.fixture(scope="session", autouse=True)

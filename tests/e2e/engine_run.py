@@ -16,6 +16,9 @@ TENANT = f"{sys.executable} -S {Path(__file__).parent / 'tenant.py'}"
 
 START_SECONDS = 20.0
 
+# How many times as long as elsewhere a condition may take, say on an emulated machine.
+PATIENCE = float(os.environ.get("TEN_TEST_PATIENCE", "1"))
+
 
 class Unix(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
@@ -39,6 +42,7 @@ def free_port() -> int:
 
 def wait_until(claim: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
     """Poll until a claim holds; give what it gave."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while not (found := claim()):
         if time.monotonic() > deadline:
