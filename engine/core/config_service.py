@@ -8,6 +8,7 @@ import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from engine.core.config_hardening import read_hardening
 from engine.core.config_table import U32, short
 from engine.core.spec import Isolation, Restart, ServiceSpec, Wake
 
@@ -48,11 +49,12 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
     args = table.texts("args")
     _check_command(table, command, args)
     default = ServiceSpec(name=name, command=command)
+    isolation = _read_isolation(table)
     spec = ServiceSpec(
         name=name,
         command=command,
         args=args,
-        isolation=_read_isolation(table),
+        isolation=isolation,
         socket=resolve(folder, table.line("socket", default.socket)),
         health=_read_health(table),
         env=_read_env(table),
@@ -70,6 +72,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         max_instances=_read_max_instances(table, default.max_instances, declared),
         wake=_read_wake(table),
         log_limit_bytes=_read_log_limit(table, default.log_limit_bytes),
+        hardening=read_hardening(table, isolation),
     )
     _pass_over(table)
     table.finish()

@@ -195,6 +195,11 @@ class Table:
         content = self._get(key, dict, "a table")
         return Table(self.source, content or {}, (*self.path, key))
 
+    def raw(self, key: str) -> object:
+        """Give a value of whatever type TOML has for it; the caller says what is wrong with it."""
+        self._asked.add(key)
+        return self._content.get(key)
+
     def fail(self, key: str, message: str, *, hint: str = "") -> NoReturn:
         """Refuse the file because of a value of this table.
 

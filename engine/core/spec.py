@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.core.hardening import HardeningSpec
+
 
 class Isolation(StrEnum):
     """How an instance is kept apart; the peer's spellings."""
@@ -69,6 +71,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int = 64
     wake: Wake = Wake.ANY
     log_limit_bytes: int = 64 * 1024 * 1024
+    hardening: HardeningSpec = HardeningSpec()
 
 
 class ConsoleSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +150,7 @@ RESTART_FIELDS = frozenset(
         "workdir",
         "memory_limit_mb",
         "cpu_shares",
+        "hardening",
     }
 )
 """Fields of ServiceSpec that a running instance takes only by a restart; the rest apply live."""

@@ -95,6 +95,7 @@ class Launcher:
             cgroup=path,
             environ=os.environ,
             pass_env=settings.pass_env,
+            secret=[path for path in (self._registry.config.path,) if path],
         )
         blob = Blob(
             port=port,

@@ -55,6 +55,7 @@ def build_plan(
     cgroup: str,
     environ: Mapping[str, str],
     pass_env: Sequence[str],
+    secret: Sequence[str] = (),
 ) -> Plan:
     """Plan the launch of one instance.
 
@@ -66,6 +67,7 @@ def build_plan(
         cgroup: Path of its cgroup, made before; "" where the host gives none.
         environ: The engine's environment.
         pass_env: Names of it that reach the instance.
+        secret: Files that no instance is to see.
 
     Raises:
         SpecError: The command cannot be split.
@@ -78,6 +80,7 @@ def build_plan(
         data_dir=data_dir,
         cgroup=cgroup,
         environ={name: environ[name] for name in pass_env if name in environ},
+        secret=secret,
     )
     match spec.isolation:
         case Isolation.PROCESS:
@@ -98,6 +101,7 @@ def fill_in(
     data_dir: str,
     cgroup: str,
     environ: Mapping[str, str],
+    secret: Sequence[str] = (),
 ) -> Launchable:
     """Fill a service's texts for one instance.
 
@@ -115,7 +119,8 @@ def fill_in(
     values |= {"data_dir": data_dir, "socket": socket, "port": str(port)}
     words = _split(spec) if spec.args is None else [spec.command, *spec.args]
     env = {"PATH": DEFAULT_PATH, **environ}
-    env |= {name: fill(text, values) for name, text in spec.env.items()}
+    own_env = {name: fill(text, values) for name, text in spec.env.items()}
+    env |= own_env
     env |= {"TEN_DATA_DIR": own_dir, "SOCKET_PATH": socket, "PORT": str(port)}
     return Launchable(
         name=instance_name(spec.name, ident),
@@ -126,6 +131,9 @@ def fill_in(
         argv=tuple(fill(word, values) for word in words),
         env=env,
         cgroup=cgroup,
+        hardening=spec.hardening,
+        named=tuple(own_env.values()),
+        secret=tuple(os.path.realpath(path) for path in secret),
     )
 
 

@@ -12,6 +12,7 @@ from engine.runtime.steps import (
     Reap,
     RemoveSocket,
     StartSession,
+    resource_limits,
 )
 
 if TYPE_CHECKING:
@@ -32,5 +33,6 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
         RemoveSocket(what.socket),
         StartSession(),
         Enter(what.workdir),
+        *resource_limits(what.hardening.rlimits),
         what.execute,
     )

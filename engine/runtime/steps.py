@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.kernel.syscalls import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.core.hardening import HardeningSpec
 
 
 @dataclass(frozen=True)
@@ -114,14 +119,34 @@ class Hide(Step):
     path: str
     keep: tuple[str, ...] = ()
     mode: int = 0o555
+    size: str = ""
+
+
+@dataclass(frozen=True)
+class Mask(Step):
+    """Make files empty and folders closed; what is not there is passed over."""
+
+    op: ClassVar[str] = "mask"
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MakeDev(Step):
+    """Cover /dev by an own one; devices named in `keep` are seen in it, too."""
+
+    op: ClassVar[str] = "dev"
+    path: str
+    keep: tuple[str, ...]
+    pts_options: str
 
 
 @dataclass(frozen=True)
 class MakeReadOnly(Step):
-    """Make a mount and all below it read-only."""
+    """Make folders and all that is mounted below read-only, but for what is `writable`."""
 
     op: ClassVar[str] = "readonly"
-    path: str
+    paths: tuple[str, ...]
+    writable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +162,23 @@ class Enter(Step):
 
     op: ClassVar[str] = "chdir"
     path: str
+
+
+@dataclass(frozen=True)
+class LimitResource(Step):
+    """Set a resource limit, as setrlimit(2); -1 is none."""
+
+    op: ClassVar[str] = "rlimit"
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True)
+class JoinKeyring(Step):
+    """Leave the kernel's keys of whoever started the engine for an empty keyring."""
+
+    op: ClassVar[str] = "keyring"
 
 
 @dataclass(frozen=True)
@@ -164,6 +206,11 @@ class Execute(Step):
     env: dict[str, str]
 
 
+def resource_limits(limits: Mapping[str, tuple[int, int]]) -> list[Step]:
+    """Plan resource limits, given by their names in lower case."""
+    return [LimitResource(name.upper(), *pair) for name, pair in sorted(limits.items())]
+
+
 @dataclass(frozen=True)
 class Launchable:
     """What is the same for all kinds of isolation: a service's texts filled for one instance.
@@ -175,6 +222,8 @@ class Launchable:
         workdir: Where the program starts, links resolved.
         argv: The program as it was named, and its arguments.
         cgroup: Path of its cgroup, "" if it has none.
+        named: What its configuration names, paths perhaps: its own environment, filled.
+        secret: Files no instance may see, wherever they lie, links resolved.
     """
 
     name: str
@@ -185,6 +234,9 @@ class Launchable:
     argv: tuple[str, ...]
     env: dict[str, str]
     cgroup: str
+    hardening: HardeningSpec
+    named: tuple[str, ...]
+    secret: tuple[str, ...]
 
     @property
     def execute(self) -> Execute:

@@ -46,10 +46,12 @@ MNT_DETACH = 0x2
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
+PR_SET_KEEPCAPS = 8
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 CAPABILITIES = """
@@ -69,11 +71,15 @@ _OPEN_TREE_CLONE = 1
 _OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
 _MOUNT_ATTR_RDONLY = 0x1
+_SYS_KEYCTL = 250 if os.uname().machine == "x86_64" else 219
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 _RESOLVE_NO_SYMLINKS = 0x04
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_CAPABILITY_VERSION = 0x20080522
+_U32 = 0xFFFFFFFF
 
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO_BYTES = 64
@@ -171,7 +177,7 @@ def open_tree(path: str) -> int:
 
 
 def move_mount(tree: int, target: str) -> None:
-    """Attach what `open_tree` copied.
+    """Attach what `open_tree` copied, and close it.
 
     Source: move_mount(2), Linux 5.2.
     """
@@ -179,15 +185,19 @@ def move_mount(tree: int, target: str) -> None:
         _SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH
     )
     _check(result, "move_mount", target)
+    os.close(tree)
 
 
-def set_readonly(path: str) -> None:
-    """Make the mount at a path and all below it read-only. Source: mount_setattr(2), Linux 5.12."""
+def set_readonly(path: str, tree: int = _AT_FDCWD) -> None:
+    """Make a mount and all below it read-only: at a path, or what `open_tree` copied.
+
+    Source: mount_setattr(2), Linux 5.12.
+    """
     attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
-    flags = ctypes.c_uint(_AT_RECURSIVE)
+    flags = ctypes.c_uint(_AT_RECURSIVE if path else _AT_RECURSIVE | _AT_EMPTY_PATH)
     result = libc.syscall(
         _SYS_MOUNT_SETATTR,
-        _AT_FDCWD,
+        tree,
         path.encode(),
         flags,
         attributes,
@@ -241,19 +251,65 @@ def set_no_new_privs() -> None:
 def drop_capabilities(keep: Iterable[str] = ()) -> None:
     """Give up all capabilities but some, also for what uid 0 would gain by an exec.
 
-    Must come last among the steps that need privileges. Source: capabilities(7).
+    Those kept are ambient, so that they outlive the exec of an ordinary user's program, too. Must
+    come last among the steps that need privileges, after the change of user. Source:
+    capabilities(7).
     """
-    names, kept, zero = set(keep), 0, ctypes.c_ulong(0)
+    names, kept, zero = set(keep), [], ctypes.c_ulong(0)
+    # After a change of user they are permitted, but not in effect; this needs setpcap to be.
+    _set_capabilities(_permitted_capabilities(), 0)
     for number, name in enumerate(CAPABILITIES):
         if name in names:
-            kept |= 1 << number
+            kept.append(number)
         else:
             # May fail: EINVAL on a kernel older than the capability, EPERM without privileges.
             libc.prctl(PR_CAPBSET_DROP, number, zero, zero, zero)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    low, high = kept & 0xFFFFFFFF, kept >> 32
-    header = struct.pack("Ii", 0x20080522, 0)
-    _check(libc.capset(header, struct.pack("6I", low, low, 0, high, high, 0)), "capset")
+    mask = sum(1 << number for number in kept)
+    _set_capabilities(mask, mask)
+    for number in kept:
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
+
+
+def become_init() -> None:
+    """Give up what the parent of an instance's processes needs no more; it executes nothing.
+
+    It has to signal processes of any user. The other capability is one that no instance is given:
+    whoever lacks one of another's capabilities may not read its memory, and what is in here was
+    the keeper's. Source: ptrace(2), "Ptrace access mode checking".
+    """
+    kept = sum(1 << CAPABILITIES.index(name) for name in ("kill", "block_suspend"))
+    _set_capabilities(_permitted_capabilities() & kept, 0)
+
+
+def _permitted_capabilities() -> int:
+    data = ctypes.create_string_buffer(24)
+    _check(libc.capget(struct.pack("Ii", _CAPABILITY_VERSION, 0), data), "capget")
+    _, low, _, _, high, _ = struct.unpack("6I", data.raw)
+    return int(high << 32 | low)
+
+
+def _set_capabilities(permitted: int, inheritable: int) -> None:
+    """Set those permitted, which are in effect then, and those inheritable."""
+    halves = [
+        half
+        for shift in (0, 32)
+        for half in (
+            permitted >> shift & _U32,
+            permitted >> shift & _U32,
+            inheritable >> shift & _U32,
+        )
+    ]
+    header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
+    _check(libc.capset(header, struct.pack("6I", *halves)), "capset")
+
+
+def join_session_keyring() -> None:
+    """Leave the keys of whoever started this for an own, empty keyring.
+
+    A kernel without keys, and a container that forbids them, has none to leave. Source: keyctl(2).
+    """
+    libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def pidfd_exit_status(pidfd: int) -> int | None:

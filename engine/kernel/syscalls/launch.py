@@ -92,6 +92,7 @@ class Program:
             os.dup2(0, 1)
             os.dup2(0, 2)
             os.chdir("/")
+            syscalls.become_init()
             process.reap(main, _STATUS_FD, is_init=self.reaper == 1)
 
     def _exec(self, file: str, argv: list[str], env: dict[str, str]) -> None:

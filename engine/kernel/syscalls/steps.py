@@ -9,13 +9,12 @@ import os
 import resource
 import socket
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from engine.kernel import syscalls
+from engine.kernel.syscalls import covers
 
 MAX_STEPS = 200
-
-_READONLY = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY
 
 
 def write_id_maps(uid_map: str, gid_map: str) -> None:
@@ -43,29 +42,6 @@ def make_dirs(path: str, mode: int) -> None:
     os.close(at)
 
 
-def cover(path: str, keep: Iterable[str], mode: int) -> None:
-    """Cover a directory by an empty one, in which some of what it held is seen again.
-
-    Args:
-        path: The directory.
-        keep: Paths below it, none below another.
-        mode: Permissions of the cover; it is read-only where these let nobody write.
-    """
-    trees = [(target, syscalls.open_tree(target)) for target in keep]
-    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-    syscalls.mount("tmpfs", path, "tmpfs", flags, f"mode={mode:o}")
-    for target, tree in trees:
-        if stat.S_ISDIR(os.fstat(tree).st_mode):
-            os.makedirs(target, exist_ok=True)
-        else:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
-        syscalls.move_mount(tree, target)
-        os.close(tree)
-    if not mode & 0o222:
-        syscalls.mount("", path, "", flags | _READONLY)
-
-
 def remove_socket(path: str) -> None:
     """Remove a socket that an earlier program left; anything else there is left alone."""
     with contextlib.suppress(FileNotFoundError):
@@ -88,6 +64,7 @@ def _rlimit(name: str, soft: int, hard: int) -> None:
 
 
 def _user(uid: int, gid: int, groups: list[int]) -> None:
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)  # until `drop_caps`, or else until the exec
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -102,14 +79,17 @@ STEPS: dict[str, Callable[..., object] | None] = {
     "mount": syscalls.mount,
     "mkdir": make_dirs,
     "unlink": remove_socket,
-    "hide": cover,
-    "readonly": syscalls.set_readonly,
+    "hide": covers.cover,
+    "mask": covers.mask,
+    "dev": covers.make_dev,
+    "readonly": covers.protect,
     "reap": None,
     "setsid": os.setsid,
     "chdir": os.chdir,
     "rlimit": _rlimit,
     "umask": os.umask,
     "user": _user,
+    "keyring": syscalls.join_session_keyring,
     "no_new_privs": syscalls.set_no_new_privs,
     "drop_caps": syscalls.drop_capabilities,
     "exec": None,

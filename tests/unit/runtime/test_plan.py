@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import FeatureMissing, SpecError
+from engine.core.hardening import Hardening, HardeningSpec
 from engine.core.spec import Isolation, ServiceSpec
 from engine.kernel.syscalls import steps as wire
-from engine.runtime import namespace, steps
+from engine.runtime import files, namespace, sight, steps
 from engine.runtime.plan import Plan, build_plan, fill
 
 Build = Callable[..., Plan]
@@ -21,6 +22,7 @@ def build(tmp_path: Path) -> Build:
         port: int = 30001,
         environ: object = None,
         pass_env: tuple[str, ...] = ("PATH",),
+        secret: tuple[str, ...] = (),
         **fields: object,
     ) -> Plan:
         values = {"command": "true", "workdir": str(tmp_path)} | fields
@@ -32,6 +34,7 @@ def build(tmp_path: Path) -> Build:
             cgroup=cgroup,
             environ=environ or {},  # type: ignore[arg-type]
             pass_env=pass_env,
+            secret=secret,
         )
 
     return make
@@ -65,8 +68,10 @@ def test_process_without_one_has_a_subreaper(build: Build) -> None:
 def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespace.userns, "has_capability", lambda _: True)
     monkeypatch.setattr(namespace.os, "geteuid", lambda: 0)
-    plan = build(cgroup="/cg/api:alice", workdir="/")
-    assert plan.describe() == [
+    monkeypatch.setattr(files, "COVERED", {"/tmp": (0o1777, ""), "/root": (0o755, "")})
+    plan = build(cgroup="/cg/api:alice", workdir="/").describe()
+    ops = [line.split(" ")[0] for line in plan]
+    assert plan[: ops.index("readonly")] == [
         "cgroup /cg/api:alice",
         "unshare pid,mount,ipc,uts,cgroup",
         "fork",
@@ -74,21 +79,76 @@ def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.Mon
         f"mkdir {tmp_path}/data/api/alice",
         "mount options on /",
         "hostname api-alice",
+    ]
+    middle = plan[ops.index("readonly") : ops.index("setsid")]
+    assert [line for line in middle if not line.startswith(("readonly /usr", "mask"))] == [
+        "hide /root",
         "hide /tmp",
-        "hide /dev/shm",
-        f"hide {tmp_path}/data",
+        "dev /dev",
         "mount proc on /proc",
-        "mount /proc/sys on /proc/sys",
-        "readonly /proc/sys",
+        next(line for line in plan if line.startswith("readonly /proc/sys")),
+        "hide /sys",
+        "mkdir /sys/fs/cgroup",
+        "mount cgroup2 on /sys/fs/cgroup",
         "readonly /sys",
+        f"hide {tmp_path}/data",
         "mkdir /tmp/tenement",
         "unlink /tmp/tenement/api-alice.sock",
+    ]
+    assert plan[ops.index("setsid") :] == [
         "setsid",
         "chdir /",
+        "rlimit CORE",
+        "keyring",
         "no_new_privs",
         "drop_caps",
         "exec true",
     ]
+
+
+def test_strict_leaves_only_its_own_folder_to_write(build: Build, tmp_path: Path) -> None:
+    plan = build(hardening=HardeningSpec(level=Hardening.STRICT))
+    first = next(step for step in plan.steps if isinstance(step, steps.MakeReadOnly))
+    assert first.paths == ("/",)
+    assert first.writable == (str(tmp_path / "data/api/alice"),)
+
+
+def test_off_takes_nothing_from_it(build: Build) -> None:
+    ops = [step.op for step in build(hardening=HardeningSpec(level=Hardening.OFF)).steps]
+    assert not {"readonly", "mask", "dev", "no_new_privs", "drop_caps", "rlimit"} & set(ops)
+    kept = HardeningSpec(level=Hardening.OFF, capabilities=("sys_admin",))
+    assert "drop_caps sys_admin" in build(hardening=kept).describe()
+
+
+@pytest.mark.parametrize("isolation", [Isolation.PROCESS, Isolation.NAMESPACE])
+def test_resource_limits_are_set(build: Build, isolation: Isolation) -> None:
+    spec = HardeningSpec(rlimits={"nofile": (10, 20), "core": (0, -1)})
+    plan = build(isolation=isolation, hardening=spec)
+    limits = [step for step in plan.steps if isinstance(step, steps.LimitResource)]
+    assert limits == [
+        steps.LimitResource("CORE", 0, -1),
+        steps.LimitResource("NOFILE", 10, 20),
+    ]
+
+
+def test_capabilities_named_are_kept(build: Build) -> None:
+    plan = build(hardening=HardeningSpec(capabilities=("chown", "net_bind_service")), workdir="/")
+    assert "drop_caps chown,net_bind_service" in plan.describe()
+
+
+def test_the_configuration_is_masked_unless_it_is_named(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "tenement.toml"
+    config.touch()
+
+    def masked(**fields: object) -> bool:
+        plan = build(secret=(str(config),), **fields)
+        masks = [step.paths for step in plan.steps if isinstance(step, steps.Mask)]
+        return any(str(config) in paths for paths in masks)
+
+    assert masked()
+    assert not masked(command="cat", args=(str(config),))
 
 
 def test_namespace_as_an_ordinary_user_maps_just_that_user(
@@ -179,13 +239,13 @@ def test_fill_leaves_what_it_does_not_know() -> None:
 
 def test_only_the_outermost_paths_below_a_place_are_kept() -> None:
     paths = ["/tmp", "/tmp/a", "/tmp/a/b", "/tmp/ab", "/tmpx/c", "/var/d", "/tmp/z/y"]
-    assert namespace.outermost("/tmp", paths) == ("/tmp/a", "/tmp/ab", "/tmp/z/y")
+    assert sight.outermost("/tmp", paths) == ("/tmp/a", "/tmp/ab", "/tmp/z/y")
 
 
 def test_what_is_named_below_a_hidden_place_is_kept(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namespace, "PRIVATE", (str(tmp_path / "tmp"),))
+    monkeypatch.setattr(files, "COVERED", {str(tmp_path / "tmp"): (0o1777, "")})
     for name in ("tmp/env/bin/program", "tmp/lone", "tmp/dir/file", "data/run/log", "data/api/b/x"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
