@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.core.config import source_of
+from engine.core.hardening import Hardening
 from engine.core.spec import Isolation
-from engine.kernel import userns
+from engine.kernel import seccomp, userns
 from engine.runtime.trial import try_out
 
 if TYPE_CHECKING:
@@ -95,5 +96,21 @@ def why_no_namespaces(*, is_tried: bool = True) -> tuple[str, str]:
     return f"cannot be had here: {trial.step}: {trial.reason}", fix
 
 
-CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (_check_namespaces,)
+def _check_seccomp(config: Config, is_tried: bool) -> Iterator[Lack]:
+    """Without libseccomp, "strict" is refused; "default" goes on with a warning."""
+    del is_tried
+    reason, fix = seccomp.why_missing()
+    for name, spec in config.services.items():
+        level = spec.hardening.level
+        if reason and spec.isolation is Isolation.NAMESPACE and level is not Hardening.OFF:
+            is_refused = level is Hardening.STRICT
+            text = f'{name}: hardening = "{level}" without a filter of system calls: {reason}'
+            place = ("service", name, "hardening" if is_refused else "command")
+            yield Lack(place, text, fix, is_refused)
+
+
+CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
+    _check_namespaces,
+    _check_seccomp,
+)
 """Each takes the configuration, and whether it may try things out."""

@@ -15,6 +15,7 @@ from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls, userns
 from engine.runtime.files import file_steps
+from engine.runtime.refused import CALLS, filter_program
 from engine.runtime.steps import (
     DropCapabilities,
     Enter,
@@ -26,6 +27,7 @@ from engine.runtime.steps import (
     MountStep,
     NoNewPrivileges,
     Reap,
+    RefuseCalls,
     RemoveSocket,
     SetHostname,
     StartSession,
@@ -87,6 +89,7 @@ def _restrictions(what: Launchable) -> list[Step]:
         JoinKeyring(),
         NoNewPrivileges(),
         DropCapabilities(_needed_capabilities(what)),
+        *_filter(),
     ]
 
 
@@ -103,6 +106,12 @@ def _needed_capabilities(what: Launchable) -> tuple[str, ...]:
     if os.geteuid() == 0 and owner != 0:
         named.add("dac_override")
     return tuple(sorted(named))
+
+
+def _filter() -> list[Step]:
+    """Refuse system calls, where this host can; `engine.runtime.host` says where it cannot."""
+    program = filter_program()
+    return [RefuseCalls(f"{len(CALLS)} calls and more", program.hex())] if program else []
 
 
 def _own_ids() -> MapIds:

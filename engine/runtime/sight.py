@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _ENGINE_OWN = ("run", "logs", "secrets", "ten.db", "tenement.db", "api_token")
 """First names in the data directory that no instance may name."""
 
+_BESIDE = ("bin", "shims")
+"""Names of folders of programs that need what lies beside the folder."""
+
 _SHEBANG_BYTES = 256
 """So much of a script the kernel reads for its interpreter. Source: execve(2)."""
 
@@ -69,12 +72,13 @@ def named_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
 def _with_neighbours(path: str, hidden: Collection[str]) -> str:
     """A file brings its folder, but not one that is hidden as a whole.
 
-    A program in bin/ brings what is beside that, as in a virtual environment.
+    A program in bin/ brings what is beside that, as in a virtual environment; so does one in the
+    shims/ of a version manager.
     """
     if os.path.isdir(path):
         return path
     folder = os.path.dirname(path)
-    if os.path.basename(folder) == "bin" and os.path.dirname(folder) not in hidden:
+    if os.path.basename(folder) in _BESIDE and os.path.dirname(folder) not in hidden:
         folder = os.path.dirname(folder)
     return path if folder in hidden else folder
 
@@ -121,7 +125,8 @@ def _folders_of_path(what: Launchable, hidden: Collection[str]) -> list[str]:
         folder = os.path.realpath(text)
         above, name = os.path.split(folder)
         # What lies beside ~/.local/bin and ~/.cargo/bin is the user's, not the program's.
-        if name == "bin" and above not in hidden and not os.path.basename(above).startswith("."):
+        is_users = name == "bin" and os.path.basename(above).startswith(".")
+        if name in _BESIDE and above not in hidden and not is_users:
             folder = above
         if os.path.isdir(folder) and folder not in hidden:
             found.append(folder)

@@ -197,6 +197,20 @@ class DropCapabilities(Step):
 
 
 @dataclass(frozen=True)
+class RefuseCalls(Step):
+    """Load a filter of system calls; after it there are no privileges left to be used.
+
+    Attributes:
+        what: How the filter is printed.
+        program: In hexadecimal digits.
+    """
+
+    op: ClassVar[str] = "seccomp"
+    what: str
+    program: str
+
+
+@dataclass(frozen=True)
 class Execute(Step):
     """Become the program."""
 

@@ -92,6 +92,7 @@ STEPS: dict[str, Callable[..., object] | None] = {
     "keyring": syscalls.join_session_keyring,
     "no_new_privs": syscalls.set_no_new_privs,
     "drop_caps": syscalls.drop_capabilities,
+    "seccomp": syscalls.load_filter,
     "exec": None,
 }
 """What each step calls with its arguments; None: what forks or executes, the launcher's own."""

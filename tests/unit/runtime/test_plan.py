@@ -7,7 +7,7 @@ from engine.core.errors import FeatureMissing, SpecError
 from engine.core.hardening import Hardening, HardeningSpec
 from engine.core.spec import Isolation, ServiceSpec
 from engine.kernel.syscalls import steps as wire
-from engine.runtime import files, namespace, sight, steps
+from engine.runtime import files, namespace, refused, sight, steps
 from engine.runtime.plan import Plan, build_plan, fill
 
 Build = Callable[..., Plan]
@@ -69,6 +69,7 @@ def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(namespace.userns, "has_capability", lambda _: True)
     monkeypatch.setattr(namespace.os, "geteuid", lambda: 0)
     monkeypatch.setattr(files, "COVERED", {"/tmp": (0o1777, ""), "/root": (0o755, "")})
+    monkeypatch.setattr(namespace, "filter_program", lambda: b"x" * 8)
     plan = build(cgroup="/cg/api:alice", workdir="/").describe()
     ops = [line.split(" ")[0] for line in plan]
     assert plan[: ops.index("readonly")] == [
@@ -102,6 +103,7 @@ def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.Mon
         "keyring",
         "no_new_privs",
         "drop_caps",
+        f"seccomp {len(refused.CALLS)} calls and more",
         "exec true",
     ]
 

@@ -102,11 +102,12 @@ def test_a_program_that_is_a_fifo_holds_nobody_up(home: Path, named: Name) -> No
 def test_folders_of_path_come_without_what_the_user_has_beside_them(
     home: Path, named: Name
 ) -> None:
-    for name in ("me/.local/bin", "me/.nvm/v20/bin", "me/scripts"):
+    names = ("me/.local/bin", "me/.nvm/v20/bin", "me/.pyenv/shims", "me/scripts")
+    for name in names:
         (home / name).mkdir(parents=True)
-    folders = [str(home / name) for name in ("me/.local/bin", "me/.nvm/v20/bin", "me/scripts")]
+    folders = [str(home / name) for name in names]
     found = named(env={"PATH": ":".join([*folders, "relative", str(home / "absent"), "/bin"])})
-    assert found == ["me/.local/bin", "me/.nvm/v20", "me/app", "me/scripts"]
+    assert found == ["me/.local/bin", "me/.nvm/v20", "me/.pyenv", "me/app", "me/scripts"]
 
 
 def test_links_in_its_own_folder_name_nothing(home: Path, named: Name) -> None:

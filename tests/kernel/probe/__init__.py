@@ -1,0 +1,1 @@
+"""Programs run inside an instance, to try what it should not be able to do."""
