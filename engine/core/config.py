@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.config_service import read_service, resolve
 from engine.core.config_table import U16, U32, Source, Table
+from engine.core.config_user import read_user_range
 from engine.core.names import RESERVED_SERVICES, is_label
 from engine.core.spec import Config, ConsoleSpec, RoutingSpec, ServiceSpec, Settings, TlsSpec
 from engine.core.toml_text import dotted, load_toml
@@ -130,6 +131,7 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
         pass_env=_read_names(table, "pass_env", default.pass_env),
         public_metrics=table.flag("public_metrics", default=False),
         admin_group=table.line("admin_group"),
+        user_range=read_user_range(table, default.user_range),
         tls=_read_tls(table.table("tls"), folder, data_dir),
     )
     table.finish()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.core.config_hardening import read_hardening
 from engine.core.config_table import U32, short
+from engine.core.config_user import read_user
 from engine.core.spec import Isolation, Restart, ServiceSpec, Wake
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         wake=_read_wake(table),
         log_limit_bytes=_read_log_limit(table, default.log_limit_bytes),
         hardening=read_hardening(table, isolation),
+        user=read_user(table),
     )
     _pass_over(table)
     table.finish()

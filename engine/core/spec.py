@@ -72,6 +72,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     wake: Wake = Wake.ANY
     log_limit_bytes: int = 64 * 1024 * 1024
     hardening: HardeningSpec = HardeningSpec()
+    user: str = ""
+    """Whom its processes run as: "auto" (an own uid), "engine", a name or a number."""
 
 
 class ConsoleSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +119,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_metrics: bool = False
     admin_group: str = ""
     """Members of this group may use the Unix socket, besides root and the engine's user."""
+    user_range: tuple[int, int] = (1_900_000_000, 1_900_065_535)
+    """First and last uid of `user = "auto"`; unused by systemd, subuid and adduser alike."""
     tls: TlsSpec = TlsSpec()
 
 
@@ -148,6 +152,7 @@ RESTART_FIELDS = frozenset(
         "socket",
         "env",
         "workdir",
+        "user",
         "memory_limit_mb",
         "cpu_shares",
         "hardening",

@@ -14,6 +14,7 @@ from engine.core import keeperwire as wire
 from engine.core import life
 from engine.core.wire import EventKind
 from engine.daemon import tasks
+from engine.daemon.accounts import Accounts
 from engine.daemon.acts import Acts
 from engine.daemon.adoption import Adoption
 from engine.daemon.api.app import make_app
@@ -133,6 +134,7 @@ class Engine:
             tree=find_tree(),
             group=group_of(str(options.data_dir)),
             data_dir=options.data_dir,
+            accounts=Accounts(self._store, registry, options.data_dir),
         )
         return Tools(
             registry=registry,

@@ -7,28 +7,36 @@ import errno
 import logging
 import os
 import shutil
+import stat
 from typing import TYPE_CHECKING
 
 from engine.core.errors import FeatureMissing, LaunchFailed, TenError
 from engine.core.keeperwire import Blob
 from engine.core.names import is_label
 from engine.core.reload import spec_digest
+from engine.core.spec import Isolation
 from engine.core.wire import EventKind, Why
 from engine.daemon.clock import wall
 from engine.daemon.packets import close_all
 from engine.daemon.process import LiveProcess, drop, end_all
 from engine.kernel.cgroup import Cgroup, CgroupTree
+from engine.kernel.ownership import give_folder
 from engine.runtime.plan import build_plan
+from engine.runtime.users import account_of, find_closed, how_to_open
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.core.keeperwire import Reply
+    from engine.daemon.accounts import Accounts
     from engine.daemon.feeds import Feeds
     from engine.daemon.instance import Instance
     from engine.daemon.journal import Journal
     from engine.daemon.keeper_link import KeeperLink
     from engine.daemon.ports import Ports
     from engine.daemon.registry import Registry
+    from engine.runtime.plan import Plan
+    from engine.runtime.users import Account
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +57,10 @@ class Launcher:
         tree: CgroupTree | None,
         group: str,
         data_dir: Path,
+        accounts: Accounts,
     ) -> None:
         """Take what launches need; `tree` is None where no v2 tree is writable."""
+        self._accounts = accounts
         self._registry = registry
         self._keeper = keeper
         self._feeds = feeds
@@ -73,9 +83,15 @@ class Launcher:
         self._promised.add(port)
         cgroup: Cgroup | None = None
         try:
-            self._make_folders(instance)
+            account = account_of(
+                instance.spec,
+                instance.id,
+                home=str(self._folder(instance)),
+                uid_of=self._accounts.uid_of,
+            )
+            await self._make_folder(instance, account)
             cgroup = self._make_cgroup(instance)
-            return await self._spawn(instance, port, cgroup)
+            return await self._spawn(instance, port, cgroup, account)
         except BaseException:
             if cgroup is not None:
                 await end_all(cgroup)
@@ -84,7 +100,9 @@ class Launcher:
         finally:
             self._promised.discard(port)
 
-    async def _spawn(self, instance: Instance, port: int, cgroup: Cgroup | None) -> LiveProcess:
+    async def _spawn(
+        self, instance: Instance, port: int, cgroup: Cgroup | None, account: Account | None
+    ) -> LiveProcess:
         spec, settings = instance.spec, self._registry.config.settings
         path = "" if cgroup is None else cgroup.path
         plan = build_plan(
@@ -96,7 +114,9 @@ class Launcher:
             environ=os.environ,
             pass_env=settings.pass_env,
             secret=[path for path in (self._registry.config.path,) if path],
+            account=account,
         )
+        self._check_way(plan, str(self._folder(instance)), account)
         blob = Blob(
             port=port,
             spec_digest=spec_digest(spec),
@@ -115,6 +135,7 @@ class Launcher:
                 step=reply.step,
                 errno=reply.errno,
                 path=reply.path,
+                hint=_advice(plan, reply, account),
             )
         if len(fds) != 3:
             close_all(fds)
@@ -127,6 +148,13 @@ class Launcher:
             )
         self._feeds.attach(instance.name, (fds[1], fds[2]))
         return LiveProcess((reply.pid, reply.main_pid), fds[0], blob, cgroup)
+
+    def _check_way(self, plan: Plan, folder: str, account: Account | None) -> None:
+        """Refuse what would start and then not reach its own folder."""
+        closed = find_closed(folder, account, plan.steps) if account else ""
+        if account and closed:
+            message = f"its own folder {folder} is out of its reach"
+            raise FeatureMissing(message, hint=how_to_open(closed, account))
 
     def find_cgroup(self, path: str) -> Cgroup | None:
         """Take up the cgroup of a process found again; None where it has none."""
@@ -146,12 +174,15 @@ class Launcher:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._journal.add(
-                EventKind.STATE,
-                f"{instance.name}: its data cannot be removed: {error}",
-                level="warning",
-                instance=instance.name,
-            )
+            self._warn(instance, f"its data cannot be removed: {error}")
+
+    def _warn(self, instance: Instance, text: str) -> None:
+        self._journal.add(
+            EventKind.STATE,
+            f"{instance.name}: {text}",
+            level="warning",
+            instance=instance.name,
+        )
 
     def _folder(self, instance: Instance) -> Path:
         if not (is_label(instance.service) and is_label(instance.id)):
@@ -159,8 +190,20 @@ class Launcher:
             raise ValueError(message)
         return self._data_dir / instance.service / instance.id
 
-    def _make_folders(self, instance: Instance) -> None:
-        self._folder(instance).mkdir(mode=0o700, parents=True, exist_ok=True)
+    async def _make_folder(self, instance: Instance, account: Account | None) -> None:
+        """Make the instance's folder, and let it have the owner it is to have."""
+        path = self._folder(instance)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        uid, gid = (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
+        if path.lstat().st_uid != uid:
+            spared = await asyncio.to_thread(give_folder, str(path), uid, gid)
+            if spared:
+                self._warn(instance, f"{spared} files with several names keep their owner")
+        if account is None:
+            return
+        if instance.spec.isolation is Isolation.PROCESS:
+            for folder in (self._data_dir, path.parent):
+                folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
 
     def _make_cgroup(self, instance: Instance) -> Cgroup | None:
         if self._tree is None:
@@ -180,15 +223,20 @@ class Launcher:
         elif spec.memory_limit_mb:
             missing = ["memory"]
         if "memory" in missing and spec.memory_limit_mb:
-            self._journal.add(
-                EventKind.STATE,
-                f"{instance.name}: memory_limit_mb = {spec.memory_limit_mb} is not enforced: "
+            self._warn(
+                instance,
+                f"memory_limit_mb = {spec.memory_limit_mb} is not enforced: "
                 "this host gives no memory controller",
-                level="warning",
-                instance=instance.name,
             )
             return 0
         return spec.memory_limit_mb * _MIB
+
+
+def _advice(plan: Plan, reply: Reply, account: Account | None) -> str:
+    if account is None or reply.errno != errno.EACCES:
+        return ""
+    closed = find_closed(reply.path, account, plan.steps)
+    return how_to_open(closed, account) if closed else ""
 
 
 def why_of(error: BaseException) -> Why:
@@ -197,9 +245,8 @@ def why_of(error: BaseException) -> Why:
     match error:
         case LaunchFailed():
             number = errno.errorcode.get(error.errno, "")
-            return Why(
-                summary=str(error), step=error.step, errno=number, path=error.path, since=since
-            )
+            summary = f"{error} ({error.hint})" if error.hint else str(error)
+            return Why(summary=summary, step=error.step, errno=number, path=error.path, since=since)
         case FeatureMissing() if error.hint:
             return Why(summary=f"{error} ({error.hint})", step="prepare the launch", since=since)
         case TenError():

@@ -291,6 +291,20 @@ class Store:
             cursor = self._connection.execute("DELETE FROM tenant_token WHERE id = ?", (number,))
             return cursor.rowcount == 1
 
+    # --- users ---
+
+    def uids(self) -> dict[str, int]:
+        """Give the uids of instances by name, in the order of their numbers."""
+        return dict(self._rows("SELECT name, uid FROM account ORDER BY uid"))
+
+    def save_uid(self, name: str, uid: int) -> None:
+        """Give a uid to an instance."""
+        self._write("INSERT OR REPLACE INTO account VALUES (?, ?)", name, uid)
+
+    def forget_uid(self, name: str) -> None:
+        """Take it back."""
+        self._write("DELETE FROM account WHERE name = ?", name)
+
     # --- settings of the engine's own ---
 
     def get(self, key: str) -> str | None:

@@ -52,6 +52,7 @@ MIGRATIONS = (
     CREATE INDEX tenant_token_prefix ON tenant_token (prefix);
     CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
     """,
+    "CREATE TABLE account (name TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) WITHOUT ROWID",
 )
 """Step n leads from schema n to n + 1. A step that was released is never changed."""
 

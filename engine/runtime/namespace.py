@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls, userns
-from engine.runtime.files import file_steps
+from engine.runtime.files import COVERED, file_steps
+from engine.runtime.process import become
 from engine.runtime.refused import CALLS, filter_program
+from engine.runtime.sight import is_below
 from engine.runtime.steps import (
     DropCapabilities,
     Enter,
     ForkInit,
+    GiveDir,
     JoinCgroup,
     JoinKeyring,
     MakeDir,
@@ -69,23 +72,37 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
         *file_steps(what, is_rootless=needs_user),
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),
+        *_give_socket_dir(what),
         StartSession(),
+        *_limits(what),
+        *become(what),
         Enter(what.workdir),
         *_restrictions(what),
         what.execute,
     )
 
 
+def _give_socket_dir(what: Launchable) -> tuple[Step, ...]:
+    """Let the instance's user make its socket, where the folder is in its own /tmp."""
+    folder = os.path.dirname(what.socket)
+    is_own = any(is_below(folder, os.path.realpath(place)) for place in COVERED)
+    if what.account is None or not is_own:
+        return ()
+    return (GiveDir(folder, what.account.uid, what.account.gid),)
+
+
+def _limits(what: Launchable) -> list[Step]:
+    """Limit its resources while that may still raise a limit."""
+    is_off = what.hardening.level is Hardening.OFF
+    return resource_limits(({} if is_off else _DEFAULT_RLIMITS) | what.hardening.rlimits)
+
+
 def _restrictions(what: Launchable) -> list[Step]:
     """Take from it what it needs no more, the privileges to do so last."""
     if what.hardening.level is Hardening.OFF:
         named = what.hardening.capabilities
-        return [
-            *resource_limits(what.hardening.rlimits),
-            *([DropCapabilities(named)] if named else []),
-        ]
+        return [DropCapabilities(named)] if named else []
     return [
-        *resource_limits(_DEFAULT_RLIMITS | what.hardening.rlimits),
         JoinKeyring(),
         NoNewPrivileges(),
         DropCapabilities(_needed_capabilities(what)),
@@ -103,7 +120,7 @@ def _needed_capabilities(what: Launchable) -> tuple[str, ...]:
         owner = os.stat(what.workdir).st_uid
     except OSError:
         return tuple(sorted(named))
-    if os.geteuid() == 0 and owner != 0:
+    if what.account is None and os.geteuid() == 0 and owner != 0:
         named.add("dac_override")
     return tuple(sorted(named))
 

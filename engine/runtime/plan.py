@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.core.spec import ServiceSpec
+    from engine.runtime.users import Account
 
 __all__ = ["Plan", "Step", "build_plan"]
 
@@ -56,6 +57,7 @@ def build_plan(
     environ: Mapping[str, str],
     pass_env: Sequence[str],
     secret: Sequence[str] = (),
+    account: Account | None = None,
 ) -> Plan:
     """Plan the launch of one instance.
 
@@ -68,6 +70,7 @@ def build_plan(
         environ: The engine's environment.
         pass_env: Names of it that reach the instance.
         secret: Files that no instance is to see.
+        account: Whom it runs as; None: as the engine.
 
     Raises:
         SpecError: The command cannot be split.
@@ -81,6 +84,7 @@ def build_plan(
         cgroup=cgroup,
         environ={name: environ[name] for name in pass_env if name in environ},
         secret=secret,
+        account=account,
     )
     match spec.isolation:
         case Isolation.PROCESS:
@@ -102,6 +106,7 @@ def fill_in(
     cgroup: str,
     environ: Mapping[str, str],
     secret: Sequence[str] = (),
+    account: Account | None = None,
 ) -> Launchable:
     """Fill a service's texts for one instance.
 
@@ -119,6 +124,8 @@ def fill_in(
     values |= {"data_dir": data_dir, "socket": socket, "port": str(port)}
     words = _split(spec) if spec.args is None else [spec.command, *spec.args]
     env = {"PATH": DEFAULT_PATH, **environ}
+    if account is not None:
+        env |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name}
     own_env = {name: fill(text, values) for name, text in spec.env.items()}
     env |= own_env
     env |= {"TEN_DATA_DIR": own_dir, "SOCKET_PATH": socket, "PORT": str(port)}
@@ -134,6 +141,7 @@ def fill_in(
         hardening=spec.hardening,
         named=tuple(own_env.values()),
         secret=tuple(os.path.realpath(path) for path in secret),
+        account=account,
     )
 
 

@@ -6,9 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from engine.runtime.steps import (
+    BecomeUser,
     Enter,
+    GiveOutput,
     JoinCgroup,
     MakeDir,
+    NoNewPrivileges,
     Reap,
     RemoveSocket,
     StartSession,
@@ -32,7 +35,20 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),
         StartSession(),
-        Enter(what.workdir),
         *resource_limits(what.hardening.rlimits),
+        *become(what),
+        *([NoNewPrivileges()] if what.account else []),
+        Enter(what.workdir),
         what.execute,
+    )
+
+
+def become(what: Launchable) -> tuple[Step, ...]:
+    """Plan the change to the instance's own user, if it has one."""
+    account = what.account
+    if account is None:
+        return ()
+    return (
+        GiveOutput(account.uid, account.gid),
+        BecomeUser(account.uid, account.gid, account.groups),
     )

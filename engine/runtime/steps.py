@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.core.hardening import HardeningSpec
+    from engine.runtime.users import Account
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,34 @@ class JoinKeyring(Step):
     op: ClassVar[str] = "keyring"
 
 
+class GiveOutput(Step):
+    """Give stdout and stderr to a user: a program may open them again, as /dev/stdout."""
+
+    op: ClassVar[str] = "give_output"
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class GiveDir(Step):
+    """Give a folder, not what is in it, to a user."""
+
+    op: ClassVar[str] = "give_dir"
+    path: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class BecomeUser(Step):
+    """Go on as another user, with these groups only."""
+
+    op: ClassVar[str] = "user"
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class NoNewPrivileges(Step):
     """Forbid gaining privileges by set-user-ID files and file capabilities."""
@@ -238,6 +267,7 @@ class Launchable:
         cgroup: Path of its cgroup, "" if it has none.
         named: What its configuration names, paths perhaps: its own environment, filled.
         secret: Files no instance may see, wherever they lie, links resolved.
+        account: Whom it runs as, None: as the engine.
     """
 
     name: str
@@ -251,6 +281,7 @@ class Launchable:
     hardening: HardeningSpec
     named: tuple[str, ...]
     secret: tuple[str, ...]
+    account: Account | None = None
 
     @property
     def execute(self) -> Execute:

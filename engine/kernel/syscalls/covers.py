@@ -101,10 +101,12 @@ def make_dev(path: str, keep: Iterable[str], pts_options: str) -> None:
 
 
 def _attach(tree: int, target: str) -> None:
-    """Mount a tree at a path that is made for it."""
+    """Mount a tree at a path that is made for it, open to whoever the program will run as."""
+    mask = os.umask(0o022)
     if stat.S_ISDIR(os.fstat(tree).st_mode):
         os.makedirs(target, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+    os.umask(mask)
     syscalls.move_mount(tree, target)

@@ -70,6 +70,17 @@ def _user(uid: int, gid: int, groups: list[int]) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def _give_output(uid: int, gid: int) -> None:
+    for fd in (1, 2):
+        os.fchown(fd, uid, gid)
+
+
+def _give_dir(path: str, uid: int, gid: int) -> None:
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    syscalls.chown_fd(fd, uid, gid)
+    os.close(fd)
+
+
 STEPS: dict[str, Callable[..., object] | None] = {
     "cgroup": join_cgroup,
     "unshare": _unshare,
@@ -88,6 +99,8 @@ STEPS: dict[str, Callable[..., object] | None] = {
     "chdir": os.chdir,
     "rlimit": _rlimit,
     "umask": os.umask,
+    "give_output": _give_output,
+    "give_dir": _give_dir,
     "user": _user,
     "keyring": syscalls.join_session_keyring,
     "no_new_privs": syscalls.set_no_new_privs,
