@@ -37,3 +37,9 @@ def has_capability(name: str) -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> CAPABILITIES.index(name) & 1)
     return False
+
+
+def mapped_uids() -> list[tuple[int, int]]:
+    """List the uids there are in this process's user namespace: first and count of each range."""
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    return [(int(line.split()[0]), int(line.split()[2])) for line in lines]

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.core.config import source_of
+from engine.core.config_user import AUTO
+from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.core.spec import Isolation
 from engine.kernel import seccomp, userns
+from engine.runtime import users
 from engine.runtime.trial import try_out
 
 if TYPE_CHECKING:
@@ -109,8 +112,22 @@ def _check_seccomp(config: Config, is_tried: bool) -> Iterator[Lack]:
             yield Lack(place, text, fix, is_refused)
 
 
+def _check_users(config: Config, _: bool) -> Iterator[Lack]:
+    """`user`: that there is such a user, and that this process may become it."""
+    for name, spec in config.services.items():
+        try:
+            users.check(spec)
+        except FeatureMissing as error:
+            yield Lack(("service", name, "user"), str(error), error.hint)
+    if any(users.chosen_user(spec) == AUTO for spec in config.services.values()):
+        first, last = config.settings.user_range
+        if reason := users.why_not_range(first, last):
+            yield Lack(("settings", "user_range"), reason, "choose another user_range")
+
+
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_seccomp,
+    _check_users,
 )
 """Each takes the configuration, and whether it may try things out."""

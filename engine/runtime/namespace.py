@@ -15,7 +15,7 @@ from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls, userns
 from engine.runtime.files import COVERED, file_steps
-from engine.runtime.process import become
+from engine.runtime.process import become, give_output
 from engine.runtime.refused import CALLS, filter_program
 from engine.runtime.sight import is_below
 from engine.runtime.steps import (
@@ -66,6 +66,7 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
         *([_own_ids()] if needs_user else []),
         ForkInit(),
         Reap(),
+        *give_output(what),
         MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),
         SetHostname(what.name.replace(":", "-").replace("_", "-")[:_HOSTNAME_BYTES]),

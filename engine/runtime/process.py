@@ -31,6 +31,7 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
     return (
         *([JoinCgroup(what.cgroup)] if what.cgroup else []),
         *([] if what.cgroup else [Reap()]),
+        *give_output(what),
         MakeDir(what.own_dir),
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),
@@ -43,12 +44,13 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
     )
 
 
+def give_output(what: Launchable) -> tuple[Step, ...]:
+    """Plan to give its output to the instance's own user, before anything is read-only."""
+    account = what.account
+    return (GiveOutput(account.uid, account.gid),) if account else ()
+
+
 def become(what: Launchable) -> tuple[Step, ...]:
     """Plan the change to the instance's own user, if it has one."""
     account = what.account
-    if account is None:
-        return ()
-    return (
-        GiveOutput(account.uid, account.gid),
-        BecomeUser(account.uid, account.gid, account.groups),
-    )
+    return (BecomeUser(account.uid, account.gid, account.groups),) if account else ()

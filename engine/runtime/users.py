@@ -6,6 +6,7 @@ import os
 import pwd
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.core.config_user import AUTO, ENGINE
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from engine.core.spec import ServiceSpec
     from engine.runtime.steps import Step
+
+_SUBUID_FIELDS = 3
 
 
 @dataclass(frozen=True)
@@ -59,23 +62,66 @@ def account_of(
     Raises:
         FeatureMissing: Only root may run it so, or there is no such user.
     """
+    check(spec)
     text, name = chosen_user(spec), instance_name(spec.name, ident)
     if text == ENGINE:
         return None
-    if not (userns.has_capability("setuid") and userns.has_capability("setgid")):
-        raise _needs_root(spec, text)
     if text == AUTO:
         uid = uid_of(name)
         return Account(uid, uid, (), name.replace(":", "-"), home)
     entry = find_user(text)
     if entry is None:
-        if not text.isdigit():
-            raise no_user(spec, text)
         return Account(int(text), int(text), (), text, home)
     if entry.pw_uid == os.geteuid():
         return None
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
     return Account(entry.pw_uid, entry.pw_gid, groups, entry.pw_name, entry.pw_dir)
+
+
+def check(spec: ServiceSpec) -> None:
+    """See that this process may run a service as the user it names.
+
+    Raises:
+        FeatureMissing: Only root may, or there is no such user.
+    """
+    text = chosen_user(spec)
+    if text == ENGINE:
+        return
+    if not (userns.has_capability("setuid") and userns.has_capability("setgid")):
+        message = f"{spec.name}: user = {text!r} needs an engine that runs as root"
+        raise FeatureMissing(message, hint='run ten serve as root, or set user = "engine"')
+    if text != AUTO and not text.isdigit() and find_user(text) is None:
+        message = f"{spec.name}: user = {text!r}: there is no such user"
+        raise FeatureMissing(message, hint=f"useradd --system {text}")
+
+
+def why_not_range(first: int, last: int) -> str:
+    """Say why instances cannot have the uids of a range; "" where they can.
+
+    Source: subuid(5), user_namespaces(7) on uid_map.
+    """
+    for entry in pwd.getpwall():
+        if first <= entry.pw_uid <= last:
+            return f"user_range {first}-{last} holds uid {entry.pw_uid}, {entry.pw_name}'s"
+    for owner, start, count in _subordinate_ids():
+        if start <= last and first < start + count:
+            return f"user_range {first}-{last} overlaps with {owner}'s in /etc/subuid"
+    if not any(start <= first and last < start + count for start, count in userns.mapped_uids()):
+        return f"user_range {first}-{last} is not mapped into this container's user namespace"
+    return ""
+
+
+def _subordinate_ids() -> list[tuple[str, int, int]]:
+    try:
+        lines = Path("/etc/subuid").read_text().splitlines()
+    except OSError:
+        return []
+    fields = [line.split(":") for line in lines]
+    return [
+        (owner, int(start), int(count))
+        for owner, start, count in (each for each in fields if len(each) == _SUBUID_FIELDS)
+        if start.isdigit() and count.isdigit()
+    ]
 
 
 def find_user(text: str) -> pwd.struct_passwd | None:
@@ -84,17 +130,6 @@ def find_user(text: str) -> pwd.struct_passwd | None:
         return pwd.getpwuid(int(text)) if text.isdigit() else pwd.getpwnam(text)
     except KeyError:
         return None
-
-
-def _needs_root(spec: ServiceSpec, text: str) -> FeatureMissing:
-    message = f"{spec.name}: user = {text!r} needs an engine that runs as root"
-    return FeatureMissing(message, hint='run ten serve as root, or leave user = "engine"')
-
-
-def no_user(spec: ServiceSpec, text: str) -> FeatureMissing:
-    """Say that a named user does not exist."""
-    message = f"{spec.name}: user = {text!r}: there is no such user"
-    return FeatureMissing(message, hint=f"useradd --system {text}")
 
 
 def find_closed(path: str, account: Account, steps: Iterable[Step]) -> str:

@@ -128,15 +128,28 @@ def test_what_changes_hands_is_given_to_its_new_user(engine: EngineRun) -> None:
 
 def test_a_way_that_is_closed_is_named(engine: EngineRun) -> None:
     (engine.folder / "closed").mkdir(mode=0o700)
-    text = engine.config.read_text()
     more = '\n[service.shut]\ncommand = "true"\nuser = "auto"\nworkdir = "closed"\n'
-    more += 'isolation = "process"\n[service.none]\ncommand = "true"\nuser = "no-such-user"\n'
+    more += 'isolation = "process"\n'
+    text = engine.config.read_text()
     engine.config.write_text(text.replace("[instances]", f"{more}[instances]"))
     wait_until(lambda: engine.spawn("shut:a") and engine.instance("shut:a"), "shut is known")
     summary = engine.wait_state("shut:a", "failed", "backoff")["why"]["summary"]
     assert "chdir" in summary
     assert f"may not enter {engine.folder}/closed: chmod o+x {engine.folder}/closed" in summary
-    engine.spawn("none:a")
-    summary = engine.wait_state("none:a", "failed", "backoff")["why"]["summary"]
-    assert "there is no such user (useradd --system no-such-user)" in summary
-    assert uid_of(engine, "bare:a"), "the others are as they were"
+
+
+def test_a_user_there_is_not_is_refused_at_load_and_changes_nothing(engine: EngineRun) -> None:
+    before = engine.wait_state("bare:a", "healthy")["pid"]
+    text = engine.config.read_text()
+    engine.config.write_text(text.replace('user = "daemon"', 'user = "no-such-user"'))
+    told = wait_until(
+        lambda: [e["text"] for e in engine.events() if "no-such-user" in e["text"]], "it is refused"
+    )
+    assert "there is no such user" in told[-1]
+    engine.config.write_text(text.replace("3000000-3000099", "1-99"))
+    told = wait_until(
+        lambda: [e["text"] for e in engine.events() if "user_range" in e["text"]], "it is refused"
+    )
+    assert "daemon's" in told[-1]
+    assert engine.instance("bare:a")["pid"] == before
+    assert uid_of(engine, "named:a") == 1

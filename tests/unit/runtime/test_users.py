@@ -45,6 +45,17 @@ def test_only_root_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
         find("auto")
 
 
+def test_ranges_that_are_somebodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "daemon's" in users.why_not_range(1, 1)
+    monkeypatch.setattr(users, "_subordinate_ids", lambda: [("ann", 3_000_000, 10)])
+    assert "ann's in /etc/subuid" in users.why_not_range(2_999_990, 3_000_000)
+    assert "ann's in /etc/subuid" in users.why_not_range(3_000_009, 3_000_020)
+    assert "subuid" not in users.why_not_range(3_000_010, 3_000_020)
+    monkeypatch.setattr(users.userns, "mapped_uids", lambda: [(0, 1000), (1000, 3_000_000)])
+    assert "not mapped" in users.why_not_range(3_000_990, 3_001_010)
+    assert users.why_not_range(3_000_990, 3_000_999) == ""
+
+
 def test_the_first_closed_folder_is_named(tmp_path: Path) -> None:
     tenant = Account(70000, 70000, (), "t", "/")
     opened = Hide("/", (str(tmp_path / "x"),))  # pytest's own folders are closed to others
