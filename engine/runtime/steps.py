@@ -182,6 +182,7 @@ class JoinKeyring(Step):
     op: ClassVar[str] = "keyring"
 
 
+@dataclass(frozen=True)
 class GiveOutput(Step):
     """Give stdout and stderr to a user: a program may open them again, as /dev/stdout."""
 

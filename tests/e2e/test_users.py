@@ -32,6 +32,10 @@ user = "auto"
 command = "{python} -S {folder}/tenant.py"
 user = "daemon"
 
+[service.strict]
+command = "{python} -S {folder}/tenant.py"
+hardening = "strict"
+
 [service.probe]
 command = "/bin/sh"
 args = ["-c", '''id; umask; echo $HOME $USER; echo again > /dev/stdout; touch $TEN_DATA_DIR/mine
@@ -45,6 +49,7 @@ restart = "never"
 bare = ["a", "b"]
 inner = ["a"]
 named = ["a"]
+strict = ["a"]
 """
 
 Make = Callable[[str], EngineRun]
@@ -72,9 +77,9 @@ def uid_of(run: EngineRun, name: str) -> int:
 
 
 def test_each_has_its_own_user_and_keeps_it(engine: EngineRun) -> None:
-    names = ("bare:a", "bare:b", "inner:a")
+    names = ("bare:a", "bare:b", "inner:a", "strict:a")
     before = {name: uid_of(engine, name) for name in names}
-    assert len(set(before.values())) == 3
+    assert len(set(before.values())) == 4
     assert all(3_000_000 <= uid <= 3_000_099 for uid in before.values())
     assert uid_of(engine, "named:a") == 1
     for name, uid in before.items():

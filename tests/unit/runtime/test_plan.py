@@ -98,8 +98,8 @@ def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.Mon
     ]
     assert plan[ops.index("setsid") :] == [
         "setsid",
-        "chdir /",
         "rlimit CORE",
+        "chdir /",
         "keyring",
         "no_new_privs",
         "drop_caps",
