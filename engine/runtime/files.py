@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls
-from engine.runtime.sight import is_below, is_engines, named_paths, outermost
+from engine.runtime.sight import given_paths, is_below, is_engines, named_paths, outermost
 from engine.runtime.steps import Hide, MakeDev, MakeDir, MakeReadOnly, Mask, MountStep
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ _SECRET_AT_HOME = (
 )
 """The same in a home that is in sight as a whole, being the working directory."""
 
-_SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SYSTEM = ("/usr/", "/etc/", "/bin/", "/sbin/", "/lib", "/dev/", "/proc/", "/sys/")
+"""Where nothing is made writable because an argument names it."""
 
 _PROC_READONLY = ("/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/driver")
 _PROC_MASKED = (
@@ -104,7 +105,7 @@ def file_steps(what: Launchable, *, is_rootless: bool) -> list[Step]:
     places = _covered_places()
     wanted = named_paths(what, {*places, "/dev", what.data_dir})
     return [
-        _protect_system(what),
+        _protect_system(what, places),
         *_cover(what, wanted, places),
         MakeDev("/dev", outermost("/dev", wanted), _pts_options(is_rootless=is_rootless)),
         proc,
@@ -134,13 +135,18 @@ def _covered_places() -> list[str]:
     return found
 
 
-def _protect_system(what: Launchable) -> Step:
-    """Make the system read-only; with "strict" all there is but the instance's own folder."""
-    if what.hardening.level is Hardening.STRICT:
-        return MakeReadOnly(("/",), (what.own_dir,))
-    places = tuple(path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path))
-    ours = (path for path in (what.workdir, what.own_dir) if any(is_below(path, p) for p in places))
-    return MakeReadOnly(places, tuple(ours))
+def _protect_system(what: Launchable, places: list[str]) -> Step:
+    """Make all there is read-only but the instance's own folder.
+
+    With "default" it may also write to its working directory and to what it is given in arguments
+    and environment, if that is no part of the system.
+    """
+    writable = [what.own_dir]
+    if what.hardening.level is not Hardening.STRICT:
+        given = map(os.path.realpath, given_paths(what, {*places, "/dev", what.data_dir}))
+        writable += [path for path in given if not f"{path}/".startswith(_SYSTEM)]
+        writable += [what.workdir]
+    return MakeReadOnly(("/",), outermost("/", set(writable) - {"/", *places}))
 
 
 def _cover(what: Launchable, wanted: list[str], places: list[str]) -> list[Step]:

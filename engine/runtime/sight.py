@@ -56,17 +56,27 @@ def named_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
 
     Returns: paths without links but perhaps the last part, the working directory first.
     """
-    named = [os.path.join(what.workdir, text) for text in what.argv[1:] if "\0" not in text]
-    named += [text for text in what.named if text.startswith("/") and "\0" not in text]
-    found = [what.workdir]
-    for path in [*_programs(what), *named]:
+    programs = _resolved(_programs(what), what, hidden)
+    return [*given_paths(what, hidden), *programs, *_folders_of_path(what, hidden)]
+
+
+def given_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
+    """Find what of that it works with: its working directory, arguments and own environment."""
+    given = [os.path.join(what.workdir, text) for text in what.argv[1:] if "\0" not in text]
+    given += [text for text in what.named if text.startswith("/") and "\0" not in text]
+    return [what.workdir, *_resolved(given, what, hidden)]
+
+
+def _resolved(paths: Iterable[str], what: Launchable, hidden: Collection[str]) -> list[str]:
+    found = []
+    for path in paths:
         if _leads_through(path, what.own_dir):
             continue  # it is in sight; where its links lead is the tenant's choice
         folder, name = os.path.split(os.path.normpath(path))
         path = os.path.join(os.path.realpath(folder), name)  # noqa: PLW2901 - the same, resolved
         if os.path.exists(path) and path != what.socket:
             found.append(_with_neighbours(path, hidden))
-    return found + _folders_of_path(what, hidden)
+    return found
 
 
 def _with_neighbours(path: str, hidden: Collection[str]) -> str:

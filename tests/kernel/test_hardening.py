@@ -147,17 +147,20 @@ def test_secrets_of_the_host_are_out_of_reach(
     assert "dbus" not in found
 
 
-def test_the_system_is_read_only_and_the_rest_is_not(
+def test_by_default_it_writes_where_it_works_and_nowhere_else(
     engine: Played, planned: Planner, tmp_path: Path
 ) -> None:
+    (tmp_path / "given").mkdir()
     script = (
-        "for d in /usr /usr/bin /etc /etc/cron.d; do touch $d/ten-x || echo refused; done; "
-        "touch here /tmp/x /var/tmp/x /run/x $TEN_DATA_DIR/x && echo ok"
+        "for d in /usr /usr/bin /etc /etc/cron.d /srv /opt; do touch $d/ten-x || echo refused; "
+        "done; touch here $GIVEN/x /tmp/x /var/tmp/x /run/x $TEN_DATA_DIR/x && echo ok"
     )
-    found = output(engine, planned(script, workdir=str(tmp_path))).splitlines()
-    assert found.count("refused") == 4
+    plan = planned(script, workdir=str(tmp_path), env={"GIVEN": str(tmp_path / "given")})
+    found = output(engine, plan).splitlines()
+    assert found.count("refused") == 6
     assert found[-1] == "ok"
     assert (tmp_path / "here").exists()
+    assert (tmp_path / "given/x").exists()
 
 
 def test_strict_lets_it_write_only_its_own_folder(

@@ -82,7 +82,8 @@ def test_namespace_as_root(build: Build, tmp_path: Path, monkeypatch: pytest.Mon
         "hostname api-alice",
     ]
     middle = plan[ops.index("readonly") : ops.index("setsid")]
-    assert [line for line in middle if not line.startswith(("readonly /usr", "mask"))] == [
+    assert [line for line in middle if not line.startswith("mask")] == [
+        "readonly /",
         "hide /root",
         "hide /tmp",
         "dev /dev",
@@ -113,6 +114,23 @@ def test_strict_leaves_only_its_own_folder_to_write(build: Build, tmp_path: Path
     first = next(step for step in plan.steps if isinstance(step, steps.MakeReadOnly))
     assert first.paths == ("/",)
     assert first.writable == (str(tmp_path / "data/api/alice"),)
+
+
+def test_the_default_lets_it_write_what_it_is_given(build: Build, tmp_path: Path) -> None:
+    for name in ("app", "given", "named", "bin", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "named")
+    program = tmp_path / "bin/program"
+    program.touch(0o755)
+    plan = build(
+        command=str(program),
+        args=(str(tmp_path / "given"), "/usr", "/etc/hostname", "/"),
+        env={"LINK": str(tmp_path / "link"), "NULL": "/dev/null"},
+        workdir=str(tmp_path / "app"),
+    )
+    first = next(step for step in plan.steps if isinstance(step, steps.MakeReadOnly))
+    names = ("app", "data/api/alice", "given", "named")
+    assert first.writable == tuple(str(tmp_path / name) for name in names)
 
 
 def test_off_takes_nothing_from_it(build: Build) -> None:
