@@ -58,10 +58,10 @@ _INSTANCES = (
         "restart",
         acts=True,
         command=lambda name: f"ten restart {name}",
-        takes="[P:ID]",
+        takes="[SERVICE:ID]",
     ),
     Action(
-        "stop",
+        "toggle",
         "stop, or start what is down",
         ("s",),
         _ON_INSTANCES,
@@ -69,9 +69,8 @@ _INSTANCES = (
         "stop",
         acts=True,
         command=lambda name: f"ten stop {name}",
-        aliases=("toggle",),
-        takes="[P:ID]",
     ),
+    Action("stop", "stop what runs", (), group="Instances", acts=True, takes="[SERVICE:ID]"),
     Action(
         "spawn",
         "start an instance, known or new",
@@ -81,7 +80,7 @@ _INSTANCES = (
         acts=True,
         command=lambda name: f"ten spawn {name}",
         aliases=("start",),
-        takes="P:ID",
+        takes="SERVICE:ID",
     ),
     Action("undo", "undo a stop or a weight, for 10 s", ("u",), group="Instances", acts=True),
     Action(
@@ -103,7 +102,7 @@ _INSTANCES = (
         "Instances",
         "logs",
         command=lambda name: f"ten logs {name} -f",
-        takes="[P:ID]",
+        takes="[SERVICE:ID]",
     ),
     Action("menu", "all actions on the selection", ("x",), group="Instances"),
     Action("mark", "mark or unmark", ("space",), _in(TABLE), "Instances", "mark"),
@@ -218,11 +217,21 @@ def hints(pane: PaneId) -> list[tuple[str, str]]:
 
 
 def help_rows(pane: PaneId) -> list[tuple[str, list[Action]]]:
-    """Give the groups of the help, those that hold in the pane first."""
-    groups = {name: [a for a in ACTIONS if a.group == name and a.keys] for name in GROUPS}
+    """Give the groups of the help, those that hold in the pane first.
+
+    The digits go to panes, but not in a pane where they mean something else.
+    """
+    groups = {
+        name: [a for a in ACTIONS if a.group == name and a.keys and _is_offered(a, pane)]
+        for name in GROUPS
+    }
     here = [name for name in GROUPS if any(pane in action.panes for action in groups[name])]
     rest = [name for name in GROUPS if name not in here]
     return [(name, groups[name]) for name in [*here, *rest]]
+
+
+def _is_offered(action: Action, pane: PaneId) -> bool:
+    return action.group != "Moving" or not action.panes or pane in action.panes
 
 
 def keys_label(action: Action) -> str:

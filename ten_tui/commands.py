@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.wire import State
 from ten_tui import actions
-from ten_tui.deeds import valid_names
+from ten_tui.deeds import unknown_instance, valid_names
 from ten_tui.panecommands import PaneCommands
 from ten_tui.store.arrange import ORDER, PaneId
 from ten_tui.store.picker import Item, Picker
@@ -54,9 +54,13 @@ class Commands(PaneCommands):
         """Restart the selection."""
         self._console.deeds.restart(self._targets())
 
+    def toggle(self) -> None:
+        """Stop the selection, or start it where nothing of it runs."""
+        self._known(self._targets(), self._console.deeds.toggle)
+
     def stop(self) -> None:
-        """Stop or start the selection."""
-        self._console.deeds.toggle(self._targets())
+        """Stop the selection."""
+        self._known(self._targets(), self._console.deeds.stop)
 
     def spawn(self) -> None:
         """Ask which instance to start."""
@@ -66,15 +70,18 @@ class Commands(PaneCommands):
 
     def typed_restart(self) -> None:
         """Restart what was named."""
-        self._named(self._console.deeds.restart)
+        if names := self._named():
+            self._known(names, self._console.deeds.restart)
 
     def typed_stop(self) -> None:
-        """Stop or start what was named."""
-        self._named(self._console.deeds.toggle)
+        """Stop what was named."""
+        if names := self._named():
+            self._known(names, self._console.deeds.stop)
 
     def typed_spawn(self) -> None:
         """Start what was named."""
-        self._named(self._console.deeds.spawn)
+        if names := self._named():
+            self._console.deeds.spawn(names)
 
     def undo(self) -> None:
         """Take the last act back."""
@@ -355,12 +362,23 @@ class Commands(PaneCommands):
             return (ui.logs.query.name,)
         return ui.table.targets()
 
-    def _named(self, act: Callable[[tuple[str, ...]], None]) -> None:
+    def _named(self) -> tuple[str, ...]:
+        """Take the typed names, all or none: one that is mistyped must not be passed over."""
         names = valid_names(self._words)
-        if names:
-            act(names)
+        if len(names) == len(self._words):
+            return names
+        wrong = next(word for word in self._words if word not in names)
+        self._console.deeds.say(f"{wrong} names no instance: service:id", Ink.BAD)
+        return ()
+
+    def _known(self, names: tuple[str, ...], act: Callable[[tuple[str, ...]], None]) -> None:
+        """Act on instances that exist; of one that does not say which may be meant."""
+        known = self._ui.view.instances
+        missing = next((name for name in names if name not in known), "")
+        if missing:
+            self._console.deeds.say(unknown_instance(missing, known), Ink.BAD)
         else:
-            self._console.deeds.say(f"{' '.join(self._words)} names no instance", Ink.BAD)
+            act(names)
 
     def _chosen(self, name: str) -> None:
         if name:

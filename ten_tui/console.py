@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ten_tui.stage import Stage
     from ten_tui.store.ui import UiState
 
+_REFUSED = "config refused"
 _PANES_OF = (
     (Change.INSTANCES | Change.SAMPLES, (PaneId.TABLE, PaneId.DETAIL)),
     (Change.EVENTS, (PaneId.EVENTS,)),
@@ -102,7 +103,11 @@ class Console:
         rows = config_rows(config, is_diff=self.ui.is_diff)
         self.ui.config = Scroll(cursor=error_row(rows), is_following=False)
         if config.error:
-            self.deeds.say(f"config refused: {config.error.splitlines()[0]} (5 shows it)", Ink.BAD)
+            # Digits are something else in the log: the typed command holds everywhere.
+            said = f"{_REFUSED}: {config.error.splitlines()[0]} (:config shows it)"
+            self.deeds.say(said, Ink.BAD)
+        elif self.ui.message.text.startswith(_REFUSED):
+            self.deeds.say("the config is good again", Ink.OK)
 
     def selection_changed(self) -> None:
         """Let detail and log follow the cursor of the table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ten_tui.store.ui import Message, UndoOffer
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from engine.core.errors import TenError
     from engine.core.wire import InstanceView
@@ -68,7 +69,16 @@ class Deeds:
         if names and len(down) == len(names):
             self._check("start", names, partial(self._each, "spawn", _spawn_one, names))
             return
-        running = tuple(name for name in names if name not in down)
+        self.stop(names)
+
+    def stop(self, names: tuple[str, ...]) -> None:
+        """Stop what runs of these; what is down stays so."""
+        known = self._ui.view.instances
+        running = tuple(n for n in names if n in known and not _is_down(known[n]))
+        if names and not running:
+            verb = "is" if len(names) == 1 else "are"
+            self.say(f"nothing to stop: {_some(names)} {verb} not running", Ink.DIM)
+            return
         self._check("stop", running, partial(self._stop, running))
 
     def spawn(self, names: tuple[str, ...]) -> None:
@@ -131,6 +141,9 @@ class Deeds:
         suffix: str = "",
     ) -> None:
         command = f"ten {word} {names[0]}{suffix}" if len(names) == 1 else ""
+        if self._ui.undo is not None and set(self._ui.undo.names) & set(names):
+            # What it would take back is no longer the last thing done to them.
+            self._ui.undo = None
         self.say(f"{word} {_some(names)}{suffix}", Ink.ACCENT, command)
 
         def job(client: Client) -> object:
@@ -198,6 +211,12 @@ def share_preview(instances: list[InstanceView], name: str, text: str) -> str:
     )
     total = others + int(text)
     return f"{fmt.percent(int(text) / total)} of {service}" if total else f"none of {service}"
+
+
+def unknown_instance(name: str, known: Iterable[str]) -> str:
+    """Say that no instance has a name, and which one may be meant."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"no instance is called {name}" + (f": {near[0]}?" if near else "")
 
 
 def valid_names(words: list[str]) -> tuple[str, ...]:

@@ -140,7 +140,9 @@ class Frame:
         for start, end in runs:
             self._write_run(y, start, min(end, erase_from), out)
         if erase_from < self.width:
-            out.move(max(erase_from, runs[-1][0]), y)
+            # Not the last run's start: runs before it may lie in the erased tail as well.
+            first = next(start for start, end in runs if end > erase_from)
+            out.move(max(erase_from, first), y)
             out.style(styles[-1])
             out.raw("\x1b[K")
 

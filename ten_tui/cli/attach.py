@@ -113,7 +113,8 @@ def up(options: argparse.Namespace) -> int:
     if options.detach or not _is_terminal():
         with connect(endpoint) as client:
             view = client.engine()
-        print(f"Engine running on {view.url} (pid {view.pid}, data in {view.data_dir})")
+        pid = _keeper_pid(endpoint) or view.pid
+        print(f"Engine running on {view.url} (pid {pid}, data in {view.data_dir})")
         return 0
     return _show(endpoint, "")
 
@@ -204,6 +205,16 @@ def down(options: argparse.Namespace) -> int:
         os.close(handle)
     print(f"Stopped the engine (pid {pid})")
     return 0
+
+
+def _keeper_pid(endpoint: Endpoint) -> int:
+    """Give the pid that `ten down` ends, so that both print the same; 0 where it cannot be told."""
+    try:
+        pid, handle = _keeper(Path(endpoint.data_dir) / "run" / "lock")
+    except TenError:
+        return 0
+    os.close(handle)
+    return pid
 
 
 def _keeper(lock: Path) -> tuple[int, int]:

@@ -6,8 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.core.errors import NotFound, TenError
+from engine.core.errors import EngineUnreachable, NotFound, TenError
 from engine.core.names import split_instance
+from engine.core.wire import State
 from ten_tui.cli.main import client_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _WIDTHS = (20, 20, 10, 10, 8, 6)
 _HEAD = ("INSTANCE", "LISTEN", "UPTIME", "IDLE", "HEALTH", "WEIGHT")
 _HEALTH_COLUMN = 4
 _COLOURS = {"healthy": "32", "degraded": "33", "unhealthy": "31", "failed": "31", "unknown": "2"}
+_DOWN = frozenset({State.STOPPED, State.ASLEEP, State.FAILED, State.BACKOFF})
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
@@ -27,7 +29,7 @@ def name_of(text: str) -> str:
     """Check an instance's name as the user typed it.
 
     Raises:
-        Refused: It is not "process:id".
+        Refused: It is not "service:id".
     """
     split_instance(text)
     return text
@@ -51,28 +53,48 @@ def row(one: Running, *, is_coloured: bool = False) -> str:
         one.health,
         str(one.weight),
     )
+    return _lay_out(cells, is_coloured=is_coloured)
+
+
+def _lay_out(cells: tuple[str, ...], *, is_coloured: bool) -> str:
     padded = [f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)]
-    if is_coloured and (colour := _COLOURS.get(one.health)):
+    if is_coloured and (colour := _COLOURS.get(cells[_HEALTH_COLUMN])):
         padded[_HEALTH_COLUMN] = f"\x1b[{colour}m{padded[_HEALTH_COLUMN]}\x1b[0m"
     return " ".join(padded)
 
 
 def ps(options: argparse.Namespace) -> int:
-    """List what runs."""
+    """List every instance that is known: what runs with its figures, the rest with its state."""
     with client_of(options) as client:
-        running = sorted(client.running(), key=lambda one: one.id)
+        listed = {one.id: one for one in client.running()}
+        states = _states(client)
         url = _url(client)
-    if not running:
+    running = sum(states.get(name, State.HEALTHY) not in _DOWN for name in listed)
+    if not listed and not states:
         print("No running instances")
         print(f"Server: {url}")
         return 0
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(" ".join(f"{text:<{width}}" for text, width in zip(_HEAD, _WIDTHS, strict=True)))
-    for one in running:
-        print(row(one, is_coloured=is_coloured))
+    for name in sorted({*listed, *states}):
+        state = states.get(name)
+        if name in listed and state not in _DOWN:
+            print(row(listed[name], is_coloured=is_coloured))
+        elif state is not None:
+            print(_lay_out((name, "-", "-", "-", state.value, "-"), is_coloured=is_coloured))
     print()
-    print(f"{len(running)} instance(s) running on {url}")
+    print(f"{running} instance(s) running on {url}")
     return 0
+
+
+def _states(client: Client) -> dict[str, State]:
+    """Give the state of every known instance; nothing from a server that is the peer's."""
+    try:
+        return {one.name: one.state for one in client.instances()}
+    except EngineUnreachable:
+        raise
+    except TenError:
+        return {}
 
 
 def _url(client: Client) -> str:

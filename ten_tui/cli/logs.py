@@ -26,9 +26,9 @@ _BATCH = 1000
 _MARKS = {"stdout": "OUT", "stderr": "ERR"}
 
 
-def shown(text: str, *, is_terminal: bool) -> str:
-    """Give the text to print: as it is into a pipe, harmless onto a terminal."""
-    return sanitize(text) if is_terminal else text
+def shown(text: str, *, is_raw: bool) -> str:
+    """Give the text to print: harmless wherever it may be shown later, or as it is."""
+    return text if is_raw else sanitize(text)
 
 
 def line_of(record: LogRecord) -> str:
@@ -45,10 +45,11 @@ def clock_of(record: LogRecord) -> str:
 def logs(options: argparse.Namespace) -> int:
     """Print the newest lines, or follow."""
     process, ident = split_instance(options.instance) if options.instance else ("", "")
-    is_terminal = sys.stdout.isatty()
     with client_of(options) as client:
         if options.follow:
-            Follower(client, process, ident, options.level, is_terminal=is_terminal).run()
+            follower = Follower(client, process, ident, options.level, is_raw=options.raw)
+            follower.history = options.limit
+            follower.run()
         records = client.logs(
             process=process,
             ident=ident,
@@ -57,7 +58,7 @@ def logs(options: argparse.Namespace) -> int:
             limit=options.limit,
         )
     for record in records:
-        print(shown(f"{clock_of(record)} {line_of(record)}", is_terminal=is_terminal))
+        print(shown(f"{clock_of(record)} {line_of(record)}", is_raw=options.raw))
     return 0
 
 
@@ -69,14 +70,16 @@ class Follower:
     """
 
     def __init__(
-        self, client: Client, process: str, ident: str, level: str, *, is_terminal: bool
+        self, client: Client, process: str, ident: str, level: str, *, is_raw: bool = False
     ) -> None:
-        """Take what to follow."""
+        """Take what to follow; `history` is how many of the newest lines come first."""
         self._client = client
         self._process = process
         self._ident = ident
         self._level = level
-        self._is_terminal = is_terminal
+        self._is_raw = is_raw
+        self.history = 0
+        self._printed: dict[str, int] = {}
         self._next: dict[str, int] | None = None
         self._is_streaming = False
 
@@ -110,15 +113,32 @@ class Follower:
             process=self._process, ident=self._ident, level=self._level
         )
         self._is_streaming = True
+        self._show_history()
         for batch in stream:
             for found in batch:
                 self._take(found)
             sys.stdout.flush()
 
+    def _show_history(self) -> None:
+        """Print the newest lines once. The stream is open by now: nothing falls between."""
+        limit, self.history = self.history, 0
+        if not limit:
+            return
+        for record in self._client.logs(
+            process=self._process, ident=self._ident, level=self._level, limit=limit
+        ):
+            self._print(record)
+            if record.number >= 0:
+                self._printed[f"{record.process}:{record.instance_id}"] = record.number
+        sys.stdout.flush()
+
     def _take(self, found: LogRecord | LogCursors | LogGap) -> None:
         match found:
             case LogRecord():
-                self._print(found)
+                # What came between the stream's opening and the history is in both.
+                name = f"{found.process}:{found.instance_id}"
+                if found.number < 0 or found.number > self._printed.get(name, -1):
+                    self._print(found)
             case LogCursors(ends=ends):
                 self._catch_up(ends)
             case LogGap(name=name, count=count):
@@ -156,7 +176,7 @@ class Follower:
             first = lines[-1].number + 1
 
     def _print(self, record: LogRecord) -> None:
-        print(shown(line_of(record), is_terminal=self._is_terminal))
+        print(shown(line_of(record), is_raw=self._is_raw))
         if self._next is not None:
             self._next[f"{record.process}:{record.instance_id}"] = record.number + 1
 

@@ -95,7 +95,7 @@ class _Command:
     def instance(self, *, is_optional: bool = False) -> _Command:
         self._parser.add_argument(
             "instance",
-            metavar="P:ID",
+            metavar="SERVICE:ID",
             nargs="?" if is_optional else None,
             help="instance, service:id",
         )
@@ -129,11 +129,11 @@ def _add_engine(commands: _Commands) -> None:
     up.flag("--detach", text="do not attach the console")
     commands.add("down", "stop the engine and its instances")
     console = commands.add("console", "attach the console")
-    console.option("--logs", metavar="P:ID", default="", text="open this log and follow it")
+    console.option("--logs", metavar="SERVICE:ID", default="", text="open this log and follow it")
 
 
 def _add_instances(commands: _Commands) -> None:
-    commands.add("ps", "list what runs", aliases=("ls",))
+    commands.add("ps", "list all instances that are known", aliases=("ls",))
     commands.add("spawn", "start an instance").instance()
     commands.add("stop", "drain and stop an instance").instance()
     commands.add("restart", "stop an instance if it runs, and start it").instance()
@@ -145,15 +145,22 @@ def _add_instances(commands: _Commands) -> None:
 
 def _add_logs(commands: _Commands) -> None:
     logs = commands.add("logs", "show what instances wrote").instance(is_optional=True)
-    logs.option("--level", metavar="STREAM", default="", text="stdout or stderr")
+    logs.option(
+        "--level",
+        metavar="STREAM",
+        default="",
+        choices=("stdout", "stderr"),
+        text="stdout or stderr",
+    )
     logs.option("--search", metavar="TEXT", default="", text="only lines with this text")
     logs.option("--limit", type=_count, default=100, text="newest lines shown [100]")
-    logs.flag("-f", "--follow", text="show lines as they come")
+    logs.flag("-f", "--follow", text="then show lines as they come")
+    logs.flag("--raw", text="let escape sequences of programs through")
 
 
 def _add_versions(commands: _Commands) -> None:
     deploy = commands.add("deploy", "start a version and give it traffic once it is healthy")
-    deploy.option("instance", metavar="P:VERSION", text="service:version")
+    deploy.option("instance", metavar="SERVICE:VERSION", text="service:version")
     deploy.option("-w", "--weight", type=_weight, default=100, text="its weight then [100]")
     deploy.option("--timeout", type=_count, default=30, text="seconds to become healthy [30]")
     route = commands.add("route", "swap the traffic of two versions").word("service", "service")

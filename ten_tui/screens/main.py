@@ -121,7 +121,11 @@ class MainScreen(Screen[None]):
         tabs = self.arrangement.tabs
         if name not in tabs:
             return ""
-        return "  ".join(f"{ORDER.index(tab) + 1} {tab.value}" for tab in tabs if tab is not name)
+        others = [tab for tab in tabs if tab is not name]
+        if self._ui.focus is PaneId.LOG:
+            # Digits are presets of time there.
+            return "Tab " + "  ".join(tab.value for tab in others)
+        return "  ".join(f"{ORDER.index(tab) + 1} {tab.value}" for tab in others)
 
     def repaint(self, panes: Iterable[PaneId] | None = None) -> None:
         """Draw panes again, head and foot with them; only rows that changed reach the terminal."""

@@ -59,7 +59,7 @@ _UNITS = "BKMGTPms"
 NAME_LEAST, NAME_MOST = 14, 40
 COLUMNS: tuple[Column, ...] = (
     Column(Field.NAME, NAME_LEAST, 0, is_left=True),
-    Column(Field.STATE, 13, 1, is_left=True),
+    Column(Field.STATE, 14, 1, is_left=True),
     Column(Field.ISOLATION, 9, 11, is_left=True),
     Column(Field.VERSION, 8, 13, is_left=True),
     Column(Field.WEIGHT, 3, 10),

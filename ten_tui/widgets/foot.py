@@ -39,7 +39,7 @@ class Foot(Pane):
 
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the prompt, the message, or the hints; the undo offer stands at the right."""
-        undo = self._undo()
+        undo = self._undo(width * 3 // 5)
         room = width - (len(undo) + 2 if undo else 0)
         if self._ui.mode is not Mode.NONE:
             line = self._prompt(room)
@@ -53,10 +53,14 @@ class Foot(Pane):
             line.right(undo, style(Ink.WARN, Ground.RAISED, is_bold=True), width - 1, ground)
         return [line][:height]
 
-    def _undo(self) -> str:
+    def _undo(self, width: int) -> str:
+        """Write the offer; what it is about is cut before the seconds left are."""
         offer = self._ui.undo
         left = offer.until - self._clock() if offer else 0.0
-        return f"u undoes {offer.text} · {left:.0f}s" if offer and left > 0 else ""
+        if offer is None or left <= 0:
+            return ""
+        seconds = f" · {left:.0f}s"
+        return cut(f"u undoes {offer.text}", max(8, width - len(seconds))) + seconds
 
     def _prompt(self, width: int) -> Line:
         prompt, style = self._ui.prompt, self.palette.style

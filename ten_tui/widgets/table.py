@@ -191,5 +191,5 @@ class InstanceTable(Pane):
             some = min(view.services)
             text = f"no instances yet: `ten spawn {some}:NAME` starts one, a request does too"
         else:
-            text = "no services in the configuration: 5 shows it"
+            text = "no services in the configuration: :config shows it"
         return [Line(), Line().to(_EDGE, style(Ink.TEXT)).put(text, style(Ink.DIM))]

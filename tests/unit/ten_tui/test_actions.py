@@ -53,7 +53,11 @@ def test_the_foot_line_shows_six_to_eight_keys_where_there_are_that_many(pane: P
 def test_the_help_has_every_action_with_a_key() -> None:
     for pane in PaneId:
         listed = {a.id for _, rows in actions.help_rows(pane) for a in rows}
-        assert listed == {a.id for a in actions.ACTIONS if a.keys}
+        offered = {a.id for a in actions.ACTIONS if a.keys}
+        if pane is PaneId.LOG:
+            # Digits are presets of time there.
+            offered -= {f"pane_{place}" for place in range(1, 6)}
+        assert listed == offered
     assert actions.help_rows(PaneId.LOG)[0][0] != "Everywhere"
 
 

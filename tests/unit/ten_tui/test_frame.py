@@ -165,3 +165,16 @@ def test_any_scrolling_ends_as_if_written_whole(moves: list[tuple[int, int, int]
             screen.frame.put(0, y, [Segment(f"row {number}".ljust(20), STYLES[number % 2])])
         screen.flush()
         assert [screen.row(y) for y in range(8)] == [f"row {number}" for number in numbers]
+
+
+def test_an_erased_tail_takes_every_change_in_it() -> None:
+    screen = Screen(60, 1)
+    text, note = Segment("old text", STYLES[1]), Segment("old note", STYLES[1])
+    blank = Segment(" " * 60, STYLES[1])
+    screen.frame.put(0, 0, [blank])
+    screen.frame.put(2, 0, [text])
+    screen.frame.put(52, 0, [note])
+    screen.flush()
+    screen.frame.put(0, 0, [blank])
+    screen.flush()
+    assert screen.row(0) == ""

@@ -57,6 +57,17 @@ def test_ps(ten: Ten, served: Served, name: str) -> None:
     assert lines[6:] == ["", "5 instance(s) running on http://localhost:8080"]
 
 
+def test_ps_shows_what_is_down_with_its_state_and_does_not_count_it(
+    ten: Ten, served: Served
+) -> None:
+    assert ten("stop", "api:bob").code == 0
+    lines = ten("ps").out.splitlines()
+    assert [line.split() for line in lines if line.startswith("api:bob")] == [
+        ["api:bob", "-", "-", "-", "stopped", "-"]
+    ]
+    assert lines[-1] == "4 instance(s) running on http://localhost:8080"
+
+
 def test_ps_of_nothing(ten: Ten, served: Served) -> None:
     served.do(served.control.views.clear)
     assert ten("ps").out == "No running instances\nServer: http://localhost:8080\n"

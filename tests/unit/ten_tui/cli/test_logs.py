@@ -11,7 +11,7 @@ import pytest
 
 from engine.core.errors import EngineUnreachable
 from ten_tui.cli import logs as module
-from ten_tui.cli.logs import Follower, shown
+from ten_tui.cli.logs import Follower
 from ten_tui.client import Client, Endpoint, connect
 from tests.served import Served
 from tests.unit.ten_tui.cli.conftest import Ten
@@ -33,16 +33,34 @@ def test_filters(ten: Ten, served: Served) -> None:
     assert len(ten("logs", "api:bob").out.splitlines()) == 4
     assert ten("logs", "api:bob", "--search", "wor").out.endswith("world\n")
     assert ten("logs", "api:bob", "--level", "stderr").out.endswith("[ERR] api:bob wrong\n")
-    assert len(ten("logs", "api:bob", "--level", "nonsense").out.splitlines()) == 4
+    wrong = ten("logs", "--level", "nonsense")
+    assert wrong.code == 2
+    assert "'nonsense' (choose from 'stdout', 'stderr')" in wrong.err
     assert ten("logs", "api:nobody").out == ""
     assert ten("logs", "--limit", "0").out == ""
 
 
-def test_a_terminal_gets_nothing_that_steers_it_and_a_pipe_gets_all() -> None:
-    text = "a\x1b[31mb\x07"
-    assert shown(text, is_terminal=False) == text
-    assert "\x1b" not in shown(text, is_terminal=True)
-    assert "\x07" not in shown(text, is_terminal=True)
+def test_nothing_that_steers_a_terminal_is_printed_unless_it_is_asked_for(
+    ten: Ten, served: Served
+) -> None:
+    served.write("api:bob", "a\x1b[31mb\x07")
+    harmless = ten("logs", "--limit", "1").out
+    assert "\x1b" not in harmless
+    assert "\x07" not in harmless
+    assert ten("logs", "--limit", "1", "--raw").out.endswith("a\x1b[31mb\x07\n")
+    assert "--raw" in ten("help", "logs").out
+
+
+def test_following_begins_with_the_newest_lines(
+    ten: Ten, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.1)
+    with Served(project / "data") as served:
+        served.write("api:bob", "one", "two", "three")
+        threading.Timer(0.3, served.write, ["api:bob", "four"]).start()
+        threading.Timer(0.6, served.end).start()
+        ran = ten("logs", "-f", "api:bob", "--limit", "2")
+    assert ran.out.splitlines() == [f"[OUT] api:bob {word}" for word in ("two", "three", "four")]
 
 
 @contextmanager
@@ -51,7 +69,7 @@ def following(
 ) -> Iterator[list[EngineUnreachable]]:
     """Follow in a thread until the client is closed; give how it ended."""
     ends: list[EngineUnreachable] = []
-    follower = Follower(client, "api", ident, level, is_terminal=False)
+    follower = Follower(client, "api", ident, level)
 
     def run() -> None:
         try:
@@ -163,7 +181,7 @@ def test_a_server_lost_for_good_ends_it_with_1(
 
 def test_what_was_evicted_while_nobody_read_is_counted(served: Served, heard: Heard) -> None:
     with connect(Endpoint(socket=str(served.path))) as client:
-        follower = Follower(client, "api", "bob", "", is_terminal=False)
+        follower = Follower(client, "api", "bob", "")
         ring = served.control.rings["api:bob"]
         capacity = ring.lines.maxlen or 0
         served.write("api:bob", *(str(n) for n in range(capacity + 9)))
@@ -176,7 +194,7 @@ def test_what_was_evicted_while_nobody_read_is_counted(served: Served, heard: He
 
 def test_a_level_holds_for_what_is_caught_up_too(served: Served, heard: Heard) -> None:
     with connect(Endpoint(socket=str(served.path))) as client:
-        follower = Follower(client, "api", "bob", "stderr", is_terminal=False)
+        follower = Follower(client, "api", "bob", "stderr")
         served.write("api:bob", "out")
         served.write("api:bob", "err", stream="stderr")
         follower._next = {"api:bob": 0}
