@@ -130,12 +130,18 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
         backoff_max_ms=table.count("backoff_max_ms", 60000),
         pass_env=_read_names(table, "pass_env", default.pass_env),
         public_metrics=table.flag("public_metrics", default=False),
+        require_limits=_read_require_limits(table),
         admin_group=table.line("admin_group"),
         user_range=read_user_range(table, default.user_range),
         tls=_read_tls(table.table("tls"), folder, data_dir),
     )
     table.finish()
     return settings
+
+
+def _read_require_limits(table: Table) -> bool | None:
+    said = table.flag("require_limits", default=False)
+    return said if "require_limits" in table else None
 
 
 def _read_names(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:

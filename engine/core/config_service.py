@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.core.config_hardening import read_hardening
+from engine.core.config_limits import read_limits
 from engine.core.config_table import U32, short
 from engine.core.config_user import read_user
 from engine.core.spec import Isolation, Restart, ServiceSpec, Wake
@@ -68,6 +69,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         drain_seconds=table.seconds("drain", default.drain_seconds, _DAY_SECONDS),
         memory_limit_mb=table.count("memory_limit_mb", 0, U32),
         cpu_shares=table.count("cpu_shares", 0, U32),
+        limits=read_limits(table),
         storage_quota_mb=table.count("storage_quota_mb", 0, U32),
         storage_persist=table.flag("storage_persist", default=True),
         max_instances=_read_max_instances(table, default.max_instances, declared),

@@ -130,7 +130,6 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     isolation: str = ""
     socket: str = ""
-    memory_limit_bytes: int = 0
 
 
 class Spawn(msgspec.Struct, frozen=True, tag="spawn", tag_field="op"):

@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.core.hardening import HardeningSpec
+from engine.core.limits import LimitsSpec, with_peer_keys
 
 
 class Isolation(StrEnum):
@@ -66,6 +67,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How long requests in flight may finish before SIGTERM."""
     memory_limit_mb: int = 0
     cpu_shares: int = 0
+    limits: LimitsSpec = LimitsSpec()
+    """By the kernel's keys; `all_limits` has the two above in it."""
     storage_quota_mb: int = 0
     storage_persist: bool = True
     max_instances: int = 64
@@ -74,6 +77,11 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     hardening: HardeningSpec = HardeningSpec()
     user: str = ""
     """Whom its processes run as: "auto" (an own uid), "engine", a name or a number."""
+
+    @property
+    def all_limits(self) -> LimitsSpec:
+        """The limits, those of the peer's keys too."""
+        return with_peer_keys(self.limits, self.memory_limit_mb, self.cpu_shares)
 
 
 class ConsoleSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +125,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pass_env: tuple[str, ...] = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER")
     """Names of the engine's environment that reach instances; nothing else does."""
     public_metrics: bool = False
+    require_limits: bool | None = None
+    """Whether a limit the host cannot keep refuses the file; None: but for the peer's keys."""
     admin_group: str = ""
     """Members of this group may use the Unix socket, besides root and the engine's user."""
     user_range: tuple[int, int] = (1_900_000_000, 1_900_065_535)
@@ -153,8 +163,6 @@ RESTART_FIELDS = frozenset(
         "env",
         "workdir",
         "user",
-        "memory_limit_mb",
-        "cpu_shares",
         "hardening",
     }
 )

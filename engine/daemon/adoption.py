@@ -125,6 +125,7 @@ class Adoption:
         cgroup = tools.launcher.find_cgroup(held.cgroup)
         instance.process = LiveProcess((held.pid, held.main_pid), found.pidfd, blob, cgroup)
         self._supervisor.hold(instance)
+        tools.limiter.renew_soon(instance)
         if held.exit is None:
             return None
         return keeperwire.Exit(held.name, held.pid, held.exit.status, held.exit.time)

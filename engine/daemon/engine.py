@@ -30,6 +30,7 @@ from engine.daemon.force import Force
 from engine.daemon.journal import Journal
 from engine.daemon.keeper_link import KeeperLink
 from engine.daemon.launcher import Launcher
+from engine.daemon.limiter import Limiter
 from engine.daemon.logs_view import LogsView
 from engine.daemon.packets import close_all
 from engine.daemon.ports import Ports
@@ -125,12 +126,15 @@ class Engine:
             self._doors,
             lambda version: route_table(version, options.domain, registry.config, registry),
         )
+        sampler = Sampler(log_counters=self._count_lines, inflight=self._doors.inflight)
+        limiter = Limiter(self._journal, self._registry, sampler)
         launcher = Launcher(
             registry=registry,
             keeper=self._keeper,
             feeds=self._feeds,
             journal=self._journal,
             ports=Ports(),
+            limiter=limiter,
             tree=find_tree(),
             group=group_of(str(options.data_dir)),
             data_dir=options.data_dir,
@@ -145,9 +149,10 @@ class Engine:
             doors=self._doors,
             routes=routes,
             launcher=launcher,
+            limiter=limiter,
             feeds=self._feeds,
             prober=self._prober,
-            sampler=Sampler(log_counters=self._count_lines, inflight=self._doors.inflight),
+            sampler=sampler,
         )
 
     def _count_lines(self, name: str) -> tuple[int, int]:

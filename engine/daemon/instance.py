@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.core.life import Life, Process, Timer
+from engine.core.limits import BadLimit, LimitsSpec, with_texts
 from engine.core.names import split_instance
 from engine.core.reload import spec_digest
 from engine.core.series import Series
@@ -32,12 +33,27 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         generation: Of the last launch that was ordered.
         state_since, activity_at: Seconds since the epoch.
+        set_limits: Limits set for this instance over the configured ones.
     """
 
     life: Life
     generation: int = 0
     state_since: float = 0.0
     activity_at: float = 0.0
+    set_limits: dict[str, str] = {}
+
+
+class Enforced(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kernel holds an instance to.
+
+    Attributes:
+        limits: As they were written; None before that.
+        memory_bytes, cpu_cores: Of those that hold, for the graphs; 0: no limit.
+    """
+
+    limits: LimitsSpec | None = None
+    memory_bytes: int = 0
+    cpu_cores: float = 0.0
 
 
 class Instance:
@@ -53,6 +69,9 @@ class Instance:
         activity_at: Wall clock of the last request, 0 without one.
         active_since: Monotonic; from when idleness counts.
         weight_before: What undo would give back, and until when (monotonic).
+        set_limits: Limits as set for it alone, by key, over those of `spec`.
+        enforced: What holds of its limits while it runs.
+        limiting: Held while its limits are written.
     """
 
     def __init__(self, name: str, spec: ServiceSpec, life: Life | None = None) -> None:
@@ -73,7 +92,18 @@ class Instance:
         self.series = Series()
         self.timers: dict[Timer, asyncio.TimerHandle] = {}
         self.weight_before: tuple[int, float] | None = None
+        self.set_limits: dict[str, str] = {}
+        self.enforced = Enforced()
+        self.limiting = asyncio.Lock()
         self._changed = asyncio.Event()
+
+    @property
+    def limits(self) -> LimitsSpec:
+        """Its limits: those set for it over those of its service."""
+        try:
+            return with_texts(self.spec.all_limits, self.set_limits)
+        except (BadLimit, KeyError):  # set by another version
+            return self.spec.all_limits
 
     def configure(self, spec: ServiceSpec) -> None:
         """Take what the configuration says from now on."""
@@ -125,6 +155,7 @@ class Instance:
             generation=self.generation,
             state_since=self.state_since,
             activity_at=self.activity_at,
+            set_limits=self.set_limits,
         )
         return StoredInstance(
             name=self.name,
@@ -158,6 +189,7 @@ class Instance:
         self.generation = kept.generation
         self.state_since = kept.state_since or self.state_since
         self.activity_at = kept.activity_at
+        self.set_limits = kept.set_limits
 
     def view(self) -> InstanceView:
         """Describe it for the API."""
@@ -184,7 +216,7 @@ class Instance:
             activity_at=self.activity_at,
             storage_used_bytes=self.storage_used_bytes,
             storage_quota_bytes=spec.storage_quota_mb * 1024 * 1024,
-            memory_limit_bytes=process.blob.memory_limit_bytes if process else 0,
+            memory_limit_bytes=self.enforced.memory_bytes if process else 0,
             spec_changed=process is not None and self.digest != self.wanted_digest,
             why=life.why,
         )

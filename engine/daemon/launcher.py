@@ -33,14 +33,13 @@ if TYPE_CHECKING:
     from engine.daemon.instance import Instance
     from engine.daemon.journal import Journal
     from engine.daemon.keeper_link import KeeperLink
+    from engine.daemon.limiter import Limiter
     from engine.daemon.ports import Ports
     from engine.daemon.registry import Registry
     from engine.runtime.plan import Plan
     from engine.runtime.users import Account
 
 log = logging.getLogger(__name__)
-
-_MIB = 1024 * 1024
 
 
 class Launcher:
@@ -54,6 +53,7 @@ class Launcher:
         feeds: Feeds,
         journal: Journal,
         ports: Ports,
+        limiter: Limiter,
         tree: CgroupTree | None,
         group: str,
         data_dir: Path,
@@ -66,6 +66,7 @@ class Launcher:
         self._feeds = feeds
         self._journal = journal
         self._ports = ports
+        self._limiter = limiter
         self._tree = tree
         self._group = group
         self._data_dir = data_dir
@@ -91,6 +92,7 @@ class Launcher:
             )
             await self._make_folder(instance, account)
             cgroup = self._make_cgroup(instance)
+            self._limiter.launch(instance, cgroup)
             return await self._spawn(instance, port, cgroup, account)
         except BaseException:
             if cgroup is not None:
@@ -124,7 +126,6 @@ class Launcher:
             generation=instance.generation,
             version=instance.version,
             isolation=spec.isolation.value,
-            memory_limit_bytes=self._limit_memory(instance, cgroup),
         )
         reply, fds = await self._keeper.spawn(instance.name, plan.to_wire(), path, blob)
         if not reply.ok:
@@ -209,27 +210,6 @@ class Launcher:
         if self._tree is None:
             return None
         return self._tree.create(f"{self._group}/{instance.name}")
-
-    def _limit_memory(self, instance: Instance, cgroup: Cgroup | None) -> int:
-        """Set the limits that this host can enforce; say which it cannot."""
-        spec = instance.spec
-        if not spec.memory_limit_mb and not spec.cpu_shares:
-            return 0
-        missing: list[str] = []
-        if cgroup is not None:
-            missing = cgroup.set_limits(
-                memory_bytes=spec.memory_limit_mb * _MIB, cpu_weight=spec.cpu_shares
-            )
-        elif spec.memory_limit_mb:
-            missing = ["memory"]
-        if "memory" in missing and spec.memory_limit_mb:
-            self._warn(
-                instance,
-                f"memory_limit_mb = {spec.memory_limit_mb} is not enforced: "
-                "this host gives no memory controller",
-            )
-            return 0
-        return spec.memory_limit_mb * _MIB
 
 
 def _advice(plan: Plan, reply: Reply, account: Account | None) -> str:

@@ -153,6 +153,7 @@ class Reloader:
             if instance.life.is_watched and self._is_probed_otherwise(instance, old):
                 self._supervisor.watch(instance)
             self._supervisor.tools.feeds.limit(instance.name)
+            self._supervisor.tools.limiter.renew_soon(instance)
             self._supervisor.tell(instance)
         self._supervisor.tools.routes.touch()
 

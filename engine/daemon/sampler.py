@@ -20,6 +20,7 @@ import psutil
 from engine.core.latency import Traffic, percentile
 from engine.core.wire import HostSample, Sample
 from engine.daemon.clock import wall
+from engine.daemon.instance import Enforced
 from engine.kernel.proctable import (
     TICKS_PER_SECOND,
     ProcessIo,
@@ -52,6 +53,7 @@ class _Fields(TypedDict):
     """The fields of a sample that tell of processes."""
 
     cpu_cores: float
+    cpu_quota_cores: float
     throttled: float
     memory_bytes: int
     memory_limit_bytes: int
@@ -102,15 +104,13 @@ class _Io:
 class _Meter:
     """Reads the counters of one process and all it started, from its launch to its end."""
 
-    def __init__(
-        self, pids: tuple[int, int], cgroup: Cgroup | None, limit_bytes: int, io_turn: int
-    ) -> None:
+    def __init__(self, pids: tuple[int, int], cgroup: Cgroup | None, io_turn: int) -> None:
         """Take what to measure; `pids` are the init (or reaper) and the program."""
         self.pid, main_pid = pids
         self.cgroup = cgroup
         # An init is a fork of the keeper: its pages are the keeper's, not the instance's.
         self._init = self.pid if self.pid != main_pid else 0
-        self._limit_bytes = limit_bytes
+        self.enforced = Enforced()
         self._cpu, self._throttled = _Rate(), _Rate()
         self._read, self._write = _Rate(), _Rate()
         self._has_io_controller = cgroup is not None and cgroup.io_stat() is not None
@@ -134,9 +134,10 @@ class _Meter:
         memory = cgroup.memory_current() if cgroup is not None else None
         return {
             "cpu_cores": self._cpu.rate,
+            "cpu_quota_cores": self.enforced.cpu_cores,
             "throttled": min(1.0, self._throttled.rate),
             "memory_bytes": resident_bytes(programs) if memory is None else memory,
-            "memory_limit_bytes": self._limit_bytes,
+            "memory_limit_bytes": self.enforced.memory_bytes,
             "io_read_bytes": self._read.rate,
             "io_write_bytes": self._write.rate,
             "pids": len(programs),
@@ -189,7 +190,6 @@ class Sampler:
         pid: int,
         main_pid: int,
         cgroup: Cgroup | None,
-        memory_limit_bytes: int = 0,
     ) -> None:
         """Sample a process from now on; one of that name before it is sampled no more.
 
@@ -197,7 +197,12 @@ class Sampler:
         ours and does not count as the instance's.
         """
         turn = len(self._meters)
-        self._meters[name] = _Meter((pid, main_pid), cgroup, memory_limit_bytes, turn)
+        self._meters[name] = _Meter((pid, main_pid), cgroup, turn)
+
+    def limit(self, name: str, enforced: Enforced) -> None:
+        """Show these limits with its samples from now on; unknown names are fine."""
+        if meter := self._meters.get(name):
+            meter.enforced = enforced
 
     def unwatch(self, name: str) -> None:
         """Sample it no more; call it before the cgroup is closed. Unknown names are fine."""

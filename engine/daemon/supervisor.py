@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.daemon.journal import Journal
     from engine.daemon.keeper_link import KeeperLink
     from engine.daemon.launcher import Launcher
+    from engine.daemon.limiter import Limiter
     from engine.daemon.prober import Prober, ProbeResult
     from engine.daemon.registry import Registry
     from engine.daemon.routes import Routes
@@ -66,6 +67,7 @@ class Tools:
     doors: Doors
     routes: Routes
     launcher: Launcher
+    limiter: Limiter
     feeds: Feeds
     prober: Prober
     sampler: Sampler
@@ -271,8 +273,8 @@ class Supervisor:
             pid=process.pid,
             main_pid=process.main_pid,
             cgroup=process.cgroup,
-            memory_limit_bytes=process.blob.memory_limit_bytes,
         )
+        self.tools.sampler.limit(instance.name, instance.enforced)
         if (instance.name, process.pid) in self._exits:
             self._begin_end(instance, process.pid)
 

@@ -15,8 +15,11 @@ from pathlib import Path
 
 from engine.kernel.mounts import read_mounts
 
-_LIMIT_CONTROLLERS = ("cpu", "memory")
-_CPU_WEIGHT_MIN, _CPU_WEIGHT_MAX = 1, 10_000
+CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
+"""Those that limits need."""
+
+LEAF = "ten-main"
+"""In a delegated cgroup: where keeper, engine and doors live, beside the instances' cgroups."""
 
 
 class CgroupTree:
@@ -52,10 +55,17 @@ class CgroupTree:
         return Cgroup(folder)
 
     def _enable(self, folder: str) -> None:
-        wanted = self.controllers.intersection(_LIMIT_CONTROLLERS)
-        if wanted - set(_read(f"{folder}/cgroup.subtree_control").split()):
-            with contextlib.suppress(OSError):
-                _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
+        path = f"{folder}/cgroup.subtree_control"
+        given = _read(path).split()
+        wanted = [f"+{it}" for it in CONTROLLERS if it in self.controllers and it not in given]
+        if not wanted:
+            return
+        try:
+            _write(path, " ".join(wanted))
+        except OSError:  # one cannot be had, and so none was: the others are
+            for word in wanted:
+                with contextlib.suppress(OSError):
+                    _write(path, word)
 
 
 class Cgroup:
@@ -135,19 +145,6 @@ class Cgroup:
                 found[resource] = float(text.split("avg10=", 1)[1].split(" ", 1)[0])
         return found
 
-    def set_limits(self, *, memory_bytes: int = 0, cpu_weight: int = 0) -> list[str]:
-        """Set limits; 0 takes a limit off.
-
-        Returns: those asked for that this tree cannot keep: "memory", "cpu".
-        """
-        missing = []
-        if not self._try("memory.max", str(memory_bytes) if memory_bytes else "max"):
-            missing += ["memory"] if memory_bytes else []
-        weight = min(max(cpu_weight, _CPU_WEIGHT_MIN), _CPU_WEIGHT_MAX) if cpu_weight else 100
-        if not self._try("cpu.weight", str(weight)):
-            missing += ["cpu"] if cpu_weight else []
-        return missing
-
     def remove(self, wait_seconds: float = 0.02) -> None:
         """Remove it and what is below it; killed processes may need a moment to leave it.
 
@@ -192,13 +189,6 @@ class Cgroup:
         except OSError:
             return ""  # ENODEV: removed
 
-    def _try(self, name: str, text: str) -> bool:
-        try:
-            _write(f"{self.path}/{name}", text)
-        except OSError:
-            return False
-        return True
-
 
 def find_tree() -> CgroupTree | None:
     """Find where cgroups can be made: a subtree delegated to us, or for root the whole tree.
@@ -206,15 +196,60 @@ def find_tree() -> CgroupTree | None:
     None where there is no v2 tree or it may not be written: instances are then ended by their
     PID namespace or their reaper.
     """
-    root = next((each.target for each in read_mounts() if each.fstype == "cgroup2"), "")
+    root = tree_root()
     if not root:
         return None
-    own = f"{root}{_own_cgroup()}".rstrip("/")
-    is_delegated = _is_delegated(own) or os.geteuid() != 0
-    for path in (own, root) if is_delegated else (root,):
+    own = own_path(root)
+    above = os.path.dirname(own) if own != root else root
+    # The unit may have put us into a subgroup of what is ours, as we do ourselves.
+    for path in (own, above):
+        if _is_delegated(path) and _is_writable(path):
+            return CgroupTree(path)
+    mine = above if os.path.basename(own) == LEAF else own
+    for path in (root,) if os.geteuid() == 0 else (mine, root):
         if _is_writable(path):
             return CgroupTree(path)
     return None
+
+
+def tree_root() -> str:
+    """Give where the v2 tree is mounted, "" if it is not."""
+    return next((each.target for each in read_mounts() if each.fstype == "cgroup2"), "")
+
+
+def own_path(root: str) -> str:
+    """Give the folder of this process's own cgroup."""
+    return f"{root}{_own_cgroup()}".rstrip("/")
+
+
+def enter_leaf() -> None:
+    """Make room in a delegated cgroup: one that holds processes cannot give out controllers.
+
+    Moves this process into a cgroup of its own below, where that is needed; what fails is told
+    later, by the controllers that are not there.
+
+    Source: Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint".
+    """
+    tree = find_tree()
+    if tree is None or not tree.controllers or own_path(tree_root()) != tree.path:
+        return
+    if not os.path.exists(f"{tree.path}/cgroup.type"):
+        return  # the root of all: it may hold processes
+    with contextlib.suppress(OSError):
+        os.makedirs(f"{tree.path}/{LEAF}", exist_ok=True)
+        _write(f"{tree.path}/{LEAF}/cgroup.procs", str(os.getpid()))
+
+
+def leave_leaf() -> None:
+    """Undo `enter_leaf`, as the last of those who live there."""
+    tree = find_tree()
+    if tree is None or own_path(tree_root()) != f"{tree.path}/{LEAF}":
+        return
+    with contextlib.suppress(OSError):
+        for controller in _read(f"{tree.path}/cgroup.subtree_control").split():
+            _write(f"{tree.path}/cgroup.subtree_control", f"-{controller}")
+        _write(f"{tree.path}/cgroup.procs", str(os.getpid()))
+        os.rmdir(f"{tree.path}/{LEAF}")
 
 
 def group_of(data_dir: str) -> str:

@@ -16,7 +16,7 @@ import sys
 import time
 
 from engine.kernel import syscalls
-from engine.kernel.cgroup import Cgroup, find_tree, group_of
+from engine.kernel.cgroup import Cgroup, find_tree, group_of, leave_leaf
 from engine.kernel.syscalls import process
 from engine.runtime import rundir
 
@@ -98,6 +98,7 @@ class Ending:
         for path in sorted(self.cgroups, reverse=True):
             with contextlib.suppress(OSError):
                 Cgroup(path).remove(wait_seconds=1)
+        leave_leaf()
         rundir.clean(self.path)
 
     def _wait(self, seconds: float) -> None:

@@ -16,8 +16,10 @@ from engine.core.config import source_of
 from engine.core.config_user import AUTO
 from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
+from engine.core.limits import KEYS, PEER_KEYS, asked
 from engine.core.spec import Isolation
 from engine.kernel import seccomp, userns
+from engine.kernel.controllers import survey
 from engine.runtime import users
 from engine.runtime.trial import try_out
 
@@ -125,9 +127,31 @@ def _check_users(config: Config, _: bool) -> Iterator[Lack]:
             yield Lack(("settings", "user_range"), reason, "choose another user_range")
 
 
+def _check_limits(config: Config, _: bool) -> Iterator[Lack]:
+    """Limits: by the controllers there are.
+
+    The peer's keys are warned about only, as files written for it are to load everywhere;
+    `settings.require_limits` makes all of them an error, or none.
+    """
+    said, found = config.settings.require_limits, survey()
+    for name, spec in config.services.items():
+        peers = [peer for peer in PEER_KEYS if getattr(spec, peer)]
+        for key in (*asked(spec.limits), *peers):
+            missing = found.missing.get(KEYS[PEER_KEYS.get(key, key)].controller)
+            if missing is not None:
+                is_own = key not in PEER_KEYS
+                yield Lack(
+                    ("service", name, key),
+                    f"{name}: {key} cannot be kept here: {missing.reason}",
+                    f"{missing.fix}; or settings.require_limits = false, to run without it",
+                    is_refused=said if said is not None else is_own,
+                )
+
+
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_seccomp,
     _check_users,
+    _check_limits,
 )
 """Each takes the configuration, and whether it may try things out."""

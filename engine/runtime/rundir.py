@@ -18,6 +18,8 @@ import stat
 import sys
 import time
 
+from engine.kernel.cgroup import enter_leaf
+
 MAX_SOCKET_PATH = 107
 """Bytes of a Unix socket's path. Source: unix(7)."""
 
@@ -250,6 +252,7 @@ def prepare(options: dict[str, str]) -> list[str]:
     options["--data-dir"] = run.data_dir
     traffic = listen_tcp(options.pop("--bind"), int(options["--port"]))
     options["--port"] = str(traffic.getsockname()[1])
+    enter_leaf()
     sockets = [traffic, run.listen_api(), run.listen_door_api()]
     fds = [run.lifeline, *(each.detach() for each in sockets)]
     for fd in (run.lock, *fds):

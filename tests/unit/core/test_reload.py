@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.core.limits import LimitsSpec
 from engine.core.reload import Change, change_between, declared, spec_digest, unified
 from engine.core.spec import RESTART_FIELDS, Config, ServiceSpec, Settings
 
@@ -48,8 +49,6 @@ def test_instances_of_a_removed_service_stop() -> None:
         ("socket", "/tmp/s"),
         ("env", {"A": "2"}),
         ("workdir", "/srv"),
-        ("memory_limit_mb", 5),
-        ("cpu_shares", 5),
     ],
 )
 def test_fields_of_the_process_restart_what_runs_on_the_old_ones(field: str, value: Any) -> None:
@@ -62,7 +61,14 @@ def test_fields_of_the_process_restart_what_runs_on_the_old_ones(field: str, val
 
 def test_other_fields_apply_without_a_restart() -> None:
     changed = msgspec.structs.replace(
-        API, health="/h", idle_timeout_seconds=5, max_instances=2, log_limit_bytes=2**20
+        API,
+        health="/h",
+        idle_timeout_seconds=5,
+        max_instances=2,
+        log_limit_bytes=2**20,
+        memory_limit_mb=5,
+        cpu_shares=5,
+        limits=LimitsSpec(pids_max=5),
     )
     assert change_between(config(API, WEB), config(changed, WEB), RUNNING) == Change()
 

@@ -14,6 +14,7 @@ from engine.core.latency import Traffic, empty
 from engine.core.wire import Sample
 from engine.daemon import sampler as sampler_module
 from engine.daemon.clock import wall
+from engine.daemon.instance import Enforced
 from engine.daemon.sampler import HostSampler, Sampler
 
 
@@ -71,8 +72,8 @@ def watch(sampler: Sampler, cgroup: FullCgroup | None, pid: int = 0, main_pid: i
         pid=pid or os.getpid(),
         main_pid=main_pid or pid or os.getpid(),
         cgroup=cgroup,  # type: ignore[arg-type]
-        memory_limit_bytes=64_000_000,
     )
+    sampler.limit("a:b", Enforced(memory_bytes=64_000_000, cpu_cores=1.5))
 
 
 async def test_counters_become_rates(clock: Clock) -> None:
@@ -89,6 +90,7 @@ async def test_counters_become_rates(clock: Clock) -> None:
     assert found.throttled == 0.25
     assert (found.io_read_bytes, found.io_write_bytes) == (1000, 4000)
     assert (found.memory_bytes, found.memory_limit_bytes) == (50_000_000, 64_000_000)
+    assert found.cpu_quota_cores == 1.5
     assert found.pids == 1
     assert found.time == pytest.approx(wall(), abs=5)
 

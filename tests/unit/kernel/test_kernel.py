@@ -220,7 +220,7 @@ def test_controllers_for_limits_are_enabled_on_the_way_down(tmp_path: Path) -> N
     made = tree.create("ten-1/api:a")
     assert made.path == f"{tmp_path}/tree/ten-1/api:a"
     words = (tmp_path / "tree/cgroup.subtree_control").read_text().split()
-    assert sorted(words) == ["+cpu", "+memory"]
+    assert sorted(words) == ["+cpu", "+io", "+memory"]
     for name in ("../x", "a//b", "."):
         with pytest.raises(OSError, match="Invalid"):
             tree.create(name)
@@ -246,17 +246,6 @@ def test_figures_are_read_where_there_are_files(tmp_path: Path) -> None:
     assert made.is_populated()
     assert not made.is_frozen()
     made.close()
-
-
-def test_limits_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
-    made = tree_at(tmp_path / "tree").create("x")
-    assert made.set_limits() == []
-    assert made.set_limits(memory_bytes=1, cpu_weight=2) == ["memory", "cpu"]
-    (Path(made.path) / "memory.max").touch()
-    (Path(made.path) / "cpu.weight").touch()
-    assert made.set_limits(memory_bytes=1024, cpu_weight=99_999) == []
-    assert (Path(made.path) / "memory.max").read_text() == "1024"
-    assert (Path(made.path) / "cpu.weight").read_text() == "10000"
 
 
 def test_group_is_named_by_the_real_folder(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""Limits hold: memory, CPU, processes, CPUs, disks; and a change takes hold without a restart."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.kernel.cgroup import group_of
+from engine.kernel.controllers import survey
+from tests.e2e.engine_run import EngineRun, wait_until
+
+EATER = f"{sys.executable} -S {Path(__file__).parent / 'eater.py'}"
+SPIN = "isolation = 'process'\nstartup_timeout = 0\ncommand = '''sh -c 'while :; do :; done' '''"
+CONFIG = f"""
+[service.small]
+command = "{EATER}"
+health = "/"
+restart = "never"
+memory_max = "60M"
+memory_swap_max = 0
+[service.light]
+{SPIN}
+cpu_weight = 100
+cpuset = "0"
+[service.heavy]
+{SPIN}
+cpu_weight = 300
+cpuset = "0"
+[service.half]
+{SPIN}
+cpu_max = "50%"
+cpuset = "1"
+[service.bomb]
+isolation = "namespace"
+startup_timeout = 0
+restart = "never"
+stop_grace = 0.5
+command = '''sh -c 'b() {{ b | b & }}; while :; do b; done' '''
+pids_max = 64
+[service.disk]
+{SPIN}
+io_max = ["/dev/vda rbps=10M wiops=100"]
+[service.plain]
+command = "{EATER}"
+health = "/"
+"""
+
+Make = Callable[[str], EngineRun]
+
+
+@pytest.fixture
+def engine(make_engine: Make) -> EngineRun:
+    run = make_engine(CONFIG)
+    run.start()
+    return run
+
+
+def group(run: EngineRun, name: str) -> Path:
+    return Path("/sys/fs/cgroup", group_of(str(run.data_dir)), name)
+
+
+def start(run: EngineRun, *names: str) -> list[Path]:
+    for name in names:
+        assert run.spawn(name)[0] == 200
+    return [group(run, name) for name in names]
+
+
+def text(folder: Path, name: str) -> str:
+    return (folder / name).read_text().strip()
+
+
+def used(folder: Path) -> int:
+    return int(text(folder, "cpu.stat").split()[1])
+
+
+def test_every_controller_is_usable() -> None:
+    assert survey().missing == {}
+
+
+def test_memory_limit_ends_who_overeats_and_nobody_else(engine: EngineRun) -> None:
+    (greedy, modest) = start(engine, "small:greedy", "small:modest")
+    before = {name: engine.wait_state(name, "healthy")["pid"] for name in ("small:modest",)}
+    engine.wait_state("small:greedy", "healthy")
+    assert (text(greedy, "memory.max"), text(greedy, "memory.swap.max")) == (str(60 << 20), "0")
+    assert text(modest, "memory.oom.group") == "1"
+    engine.visit("greedy.small", "/eat/60", timeout=120)
+    engine.wait_state("small:greedy", "failed", "stopped", seconds=30)
+    assert engine.instance("small:modest")["pid"] == before["small:modest"]
+    assert engine.visit("modest.small", "/eat/5", timeout=60) == (200, "5 MiB")
+
+
+def test_cpu_is_shared_by_weight_and_capped(engine: EngineRun) -> None:
+    light, heavy, half = start(engine, "light:x", "heavy:x", "half:x")
+    time.sleep(3)
+    begin, at = [used(each) for each in (light, heavy, half)], time.monotonic()
+    time.sleep(20)
+    seconds = time.monotonic() - at
+    spent = [used(each) - was for each, was in zip((light, heavy, half), begin, strict=True)]
+    assert spent[1] / spent[0] == pytest.approx(3.0, rel=0.1), spent
+    assert spent[2] / 1e6 / seconds == pytest.approx(0.5, rel=0.1), spent
+    sample = wait_until(lambda: engine.get("/api/v1/metrics/half:x")["samples"], "it is sampled")
+    assert 0.5 in sample[-1]
+
+
+def test_a_fork_bomb_is_contained_and_stopped(engine: EngineRun) -> None:
+    (bomb,) = start(engine, "bomb:x")
+    wait_until(lambda: text(bomb, "pids.events") != "max 0", "it runs into its limit", 30)
+    assert int(text(bomb, "pids.current")) <= 64
+    start(engine, "plain:y")
+    engine.wait_state("plain:y", "healthy", seconds=60)
+    assert engine.stop_instance("bomb:x") == 204
+    wait_until(lambda: not bomb.exists(), "its cgroup is gone")
+
+
+def test_a_disk_is_limited_by_number(engine: EngineRun) -> None:
+    (disk,) = start(engine, "disk:x")
+    status = os.stat("/dev/vda")
+    number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    assert text(disk, "io.max") == f"{number} rbps=10485760 wbps=max riops=max wiops=100"
+
+
+def test_a_value_the_host_cannot_keep_fails_the_launch(make_engine: Make) -> None:
+    run = make_engine(f'[service.far]\n{SPIN}\ncpuset = "40"\n')
+    run.start()
+    status, answer = run.spawn("far:x")
+    assert status == 500
+    assert "cpuset" in str(answer)
+    assert "these CPUs are not all there" in answer["error"]
+    assert answer["step"] == "limit cpuset"
+
+
+def test_a_change_of_the_file_takes_hold_without_a_restart(engine: EngineRun) -> None:
+    (small,) = start(engine, "small:x")
+    pid = engine.wait_state("small:x", "healthy")["pid"]
+    changed = CONFIG.replace('memory_max = "60M"', 'memory_max = "80M"\ncpu_max = "150%"')
+    engine.config.write_text(changed)
+    wait_until(lambda: text(small, "memory.max") == str(80 << 20), "the limit is raised")
+    wait_until(lambda: text(small, "cpu.max") == "150000 100000", "CPU is limited")
+    engine.config.write_text(CONFIG.replace("memory_swap_max = 0\n", ""))
+    wait_until(lambda: text(small, "memory.swap.max") == "max", "what is not said is taken off")
+    wait_until(lambda: text(small, "cpu.max") == "max 100000", "and this as well")
+    assert engine.instance("small:x")["pid"] == pid
+    told = [event["text"] for event in engine.events() if "limited anew" in event["text"]]
+    assert "memory_max 60M → 80M" in told[0]
+    wait_until(lambda: engine.instance("small:x")["memory_limit_bytes"] == 60 << 20, "it is shown")
