@@ -18,7 +18,7 @@ from engine.keeper.link import Link
 from engine.keeper.loop import Loop, log
 from engine.keeper.protocol import MAX_MESSAGE, SHUTDOWN_SECONDS, SPAWN_SECONDS, Message
 from engine.kernel import syscalls
-from engine.kernel.syscalls import process, steps
+from engine.kernel.syscalls import process, reaper, steps
 from engine.kernel.syscalls.launch import Launch
 
 _MAX_SOCKETS = 250
@@ -35,6 +35,7 @@ class Keeper:
         self._files = files
         self._lifeline, self._traffic, *self._apis = map(int, options["--fds"].split(","))
         self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._reaper_fd = reaper.open_image()
         self._loop = Loop(self._on_signal)
         self._instances: dict[str, Instance] = {}
         self._launches: dict[Instance, tuple[Launch, Link, object]] = {}
@@ -150,7 +151,7 @@ class Keeper:
         instance = Instance(name, str(message["cgroup"]), message["blob"])
         instance.is_subreaper = ["reap"] in plan and ["fork"] not in plan
         self._files.open_fifos(name)
-        launch = Launch(plan)
+        launch = Launch(plan, self._reaper_fd)
         launch.start(self._files.output(name), self._nofile)
         self._instances[name] = instance
         self._launches[instance] = (launch, link, message["seq"])

@@ -14,8 +14,9 @@ from tests.require import require
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Host]:
-    with host(tmp_path) as made:
+def kept(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Host]:
+    """Prepare a keeper; `both_reapers` gives it a command to be run by."""
+    with host(tmp_path, prefix=getattr(request, "param", ())) as made:
         yield made
 
 

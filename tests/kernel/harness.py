@@ -13,6 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+PYTHON_REAPER = ("env", "TEN_REAPER=python")
+both_reapers = pytest.mark.parametrize(
+    "kept", [(), PYTHON_REAPER], ids=["native", "python"], indirect=True
+)
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 10.0
 

@@ -12,7 +12,7 @@ import pytest
 
 from engine.core.spec import Isolation
 from tests.kernel.conftest import Planner
-from tests.kernel.harness import Host, Played, is_alive, read_all, shell, wait_for
+from tests.kernel.harness import Host, Played, both_reapers, is_alive, read_all, shell, wait_for
 from tests.require import require
 
 pytestmark = pytest.mark.kernel
@@ -40,6 +40,7 @@ def test_process_runs_with_its_output_and_status(engine: Played) -> None:
     told.close()
 
 
+@both_reapers
 @pytest.mark.parametrize("isolation", [Isolation.PROCESS, Isolation.NAMESPACE])
 def test_status_below_a_reaper_is_the_programs_own(
     engine: Played, planned: Planner, isolation: Isolation
@@ -213,6 +214,7 @@ def _wait_reply(engine: Played, seq: int) -> object:
         engine.inbox.append(told)
 
 
+@both_reapers
 def test_kill_takes_setsid_daemons_of_a_namespace(engine: Played, planned: Planner) -> None:
     told = engine.spawn("api:x", planned("setsid sleep 1000 & sleep 0.1; echo up; sleep 1000"))
     assert read_all(told.fds[1], until=b"up\n") == b"up\n"
@@ -273,6 +275,7 @@ def test_cgroup_kill_takes_everything(
     wait_for(lambda: not Path(path, "cgroup.procs").read_text())
 
 
+@both_reapers
 def test_pid_1_reaps_orphans(engine: Played, planned: Planner) -> None:
     script = "for i in $(seq 50); do (true &) ; done; sleep 0.3; echo up; sleep 1000"
     told = engine.spawn("api:x", planned(script))
@@ -282,6 +285,7 @@ def test_pid_1_reaps_orphans(engine: Played, planned: Planner) -> None:
     assert Path(f"/proc/{told['pid']}/comm").read_text() == "ten-init\n"
 
 
+@both_reapers
 @pytest.mark.parametrize("isolation", ["process", "namespace"])
 def test_sigterm_is_passed_on_to_the_program(
     engine: Played, planned: Planner, isolation: str
@@ -295,10 +299,11 @@ def test_sigterm_is_passed_on_to_the_program(
     assert os.waitstatus_to_exitcode(int(str(end["status"]))) == 5
 
 
+@both_reapers
 def test_nothing_of_the_keeper_is_left_open_in_program_or_reaper(
     kept: Host, planned: Planner
 ) -> None:
-    kept.prefix = ["env", "--ignore-signal=INT,QUIT,HUP,TSTP,USR1"]  # as nohup and `&` do
+    kept.prefix += ["env", "--ignore-signal=INT,QUIT,HUP,TSTP,USR1"]  # as nohup and `&` do
     engine = kept.start()
     told = engine.spawn("api:x", planned("exec sleep 1000"))
     wait_for(lambda: Path(f"/proc/{told['main_pid']}/comm").read_text() == "sleep\n")

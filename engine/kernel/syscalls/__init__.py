@@ -48,9 +48,11 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_SET_KEEPCAPS = 8
 PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
+SECBIT_NOROOT = 1
 PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
@@ -275,15 +277,26 @@ def drop_capabilities(keep: Iterable[str] = ()) -> None:
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
 
 
-def become_init() -> None:
-    """Give up what the parent of an instance's processes needs no more; it executes nothing.
+def become_init() -> bool:
+    """Give up what the parent of an instance's processes needs no more.
 
     It has to signal processes of any user. The other capability is one that no instance is given:
     whoever lacks one of another's capabilities may not read its memory, and what is in here was
-    the keeper's. Source: ptrace(2), "Ptrace access mode checking".
+    the keeper's. Source: ptrace(2), "Ptrace access mode checking"; capabilities(7), "Ambient
+    capabilities" and "The securebits flags".
+
+    Returns: whether an exec keeps it so. Without CAP_SETPCAP it would give uid 0 more again.
     """
-    kept = sum(1 << CAPABILITIES.index(name) for name in ("kill", "block_suspend"))
-    _set_capabilities(_permitted_capabilities() & kept, 0)
+    numbers = [CAPABILITIES.index(name) for name in ("kill", "block_suspend")]
+    permitted, zero = _permitted_capabilities(), ctypes.c_ulong(0)
+    kept = [number for number in numbers if permitted >> number & 1]
+    bits = ctypes.c_ulong(SECBIT_NOROOT)
+    is_fixed = bool(libc.prctl(PR_SET_SECUREBITS, bits, zero, zero, zero) == 0)
+    mask = sum(1 << number for number in kept)
+    _set_capabilities(mask, mask if is_fixed else 0)
+    for number in kept if is_fixed else ():
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
+    return is_fixed
 
 
 def _permitted_capabilities() -> int:

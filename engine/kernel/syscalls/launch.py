@@ -2,7 +2,8 @@
 
 All signals are blocked in the child. Two descriptors lead to the parent: the report socket (3;
 the parent sees the sender's host pid in its credentials) and, below a reaper, the status pipe
-(4), through which the true wait status of the program goes. Reports, one message each:
+(4), through which the true wait status of the program goes; a third (5) may hold the native
+PID 1. Reports, one message each:
 
 | report | from | meaning |
 |---|---|---|
@@ -21,13 +22,14 @@ import os
 import resource
 import signal
 import socket
+from collections.abc import Sequence
 from mmap import mmap
 
 from engine.kernel import syscalls
-from engine.kernel.syscalls import process, steps
+from engine.kernel.syscalls import process, reaper, steps
 from engine.kernel.syscalls.clone import clone, fuse
 
-_REPORT_FD, _STATUS_FD = 3, 4
+_REPORT_FD, _STATUS_FD, _REAPER_FD = 3, reaper.STATUS_FD, 5
 
 
 class Program:
@@ -39,13 +41,13 @@ class Program:
         self.nofile = nofile
         self.reaper = 0
 
-    def run(self, fds: tuple[int, int], output: list[str], progress: mmap) -> None:
+    def run(self, fds: Sequence[int], output: list[str], progress: mmap) -> None:
         """Carry out the plan, noting each step in a page shared with the parent.
 
         Returns only once a step has failed and was reported; the process has to end then.
 
         Args:
-            fds: Report socket and status pipe.
+            fds: Report socket, status pipe, and the native PID 1 where there is one.
             output: FIFOs for stdout and stderr.
             progress: Its first byte becomes the index of the step.
         """
@@ -53,8 +55,8 @@ class Program:
         try:
             gc.disable()  # a collection would copy the pages shared with the parent
             process.place_fds(fds)
-            os.set_inheritable(_REPORT_FD, False)
-            os.set_inheritable(_STATUS_FD, False)
+            for fd in range(_REPORT_FD, _REPORT_FD + len(fds)):
+                os.set_inheritable(fd, False)
             resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
             for number, path in enumerate(["/dev/null", *output]):
                 # A description of its own: the parent's is non-blocking.
@@ -87,12 +89,14 @@ class Program:
             syscalls.set_child_subreaper()
         if main := os.fork():
             os.setsid()  # or a Ctrl-C on the keeper's terminal would be passed on
-            syscalls.set_name("ten-init")
             os.close(_REPORT_FD)
             os.dup2(0, 1)
             os.dup2(0, 2)
             os.chdir("/")
-            syscalls.become_init()
+            if syscalls.become_init() and self.reaper == 1:
+                reaper.become(_REAPER_FD, main)
+            os.closerange(_REAPER_FD, _REAPER_FD + 1)
+            syscalls.set_name(reaper.NAME)
             process.reap(main, _STATUS_FD, is_init=self.reaper == 1)
 
     def _exec(self, file: str, argv: list[str], env: dict[str, str]) -> None:
@@ -119,12 +123,18 @@ class Launch:
         failure: Step, errno, path and index of what failed, None while nothing has.
     """
 
-    def __init__(self, plan: list[list[object]]) -> None:
-        """Take what is to be launched; nothing runs yet."""
+    def __init__(self, plan: list[list[object]], reaper_fd: int = -1) -> None:
+        """Take what is to be launched; nothing runs yet.
+
+        Args:
+            plan: Its steps.
+            reaper_fd: Of `reaper.open_image`; -1 for a PID 1 in Python.
+        """
         self.child = self.pid = self.main_pid = 0
         self.pidfd = self.status_fd = -1
         self.failure: dict[str, object] | None = None
         self._plan = plan
+        self._reaper_fds = [reaper_fd] if reaper_fd >= 0 else []
         self._page = mmap(-1, 1)
 
     def start(self, output: list[str], nofile: tuple[int, int]) -> None:
@@ -142,12 +152,12 @@ class Launch:
                 self.status_fd, status_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
                 undo.callback(os.close, self.status_fd)
                 try:
-                    self._fork((theirs.fileno(), status_end), output, nofile)
+                    self._fork((theirs.fileno(), status_end, *self._reaper_fds), output, nofile)
                 finally:
                     os.close(status_end)
             undo.pop_all()
 
-    def _fork(self, fds: tuple[int, int], output: list[str], nofile: tuple[int, int]) -> None:
+    def _fork(self, fds: Sequence[int], output: list[str], nofile: tuple[int, int]) -> None:
         left, flags, cgroup = fuse(self._plan)
         try:
             program = Program(left, nofile)
