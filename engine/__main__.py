@@ -105,6 +105,22 @@ def show_config(options: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Show what this host can and cannot do; 1 where the configuration needs more."""
+    from engine.runtime.doctor.command import run
+
+    config, error, data_dir = None, "", _data_dir(options)
+    try:
+        config = _read(_config_path(options), options)
+    except SpecError as refused:
+        error = describe_error(refused)
+    except TenError:
+        if options.config:
+            raise
+    data_dir = data_dir or (config.settings.data_dir if config else str(Path.cwd()))
+    return run(config, error, data_dir, port=options.port, is_json=options.json)
+
+
 def token_gen(options: argparse.Namespace) -> int:
     """Make a token and put it in force, also beside an engine that runs."""
     from engine.daemon.auth import token_gen as make
@@ -149,7 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("--check", action="store_true", help="show nothing but what is wrong")
     config.add_argument("--strict", action="store_true", help="unknown keys are errors")
     config.set_defaults(run=show_config)
-    for command in (token, config):
+    doctor_ = commands.add_parser("doctor", help="show what this host can and cannot do")
+    doctor_.add_argument("--json", action="store_true", help="for programs")
+    doctor_.add_argument("-p", "--port", type=int, default=8080, help="of the door")
+    doctor_.set_defaults(run=doctor)
+    for command in (token, config, doctor_):
         _add_place(command)
     return parser
 

@@ -36,6 +36,12 @@ def config(options: argparse.Namespace) -> NoReturn:
     _become(["config", *strict, *_place(options)])
 
 
+def doctor(options: argparse.Namespace) -> NoReturn:
+    """Show what this host can and cannot do."""
+    json = ["--json"] if options.json else []
+    _become(["doctor", f"--port={options.port}", *json, *_place(options)])
+
+
 def token_gen(options: argparse.Namespace) -> NoReturn:
     """Make a token."""
     arguments = ["token-gen", *_place(options)]

@@ -98,7 +98,7 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         None: _alone,
         "help": _help,
         **{name: _lazy("attach", name) for name in ("up", "down", "console")},
-        **{name: _lazy("handover", name) for name in ("serve", "config")},
+        **{name: _lazy("handover", name) for name in ("serve", "config", "doctor")},
         **{name: _lazy("instances", name) for name in _INSTANCE_COMMANDS},
         "token-gen": _lazy("handover", "token_gen"),
         "logs": _lazy("logs", "logs"),
