@@ -1,0 +1,18 @@
+"""docs/SECURITY.md shows the table that the tests hold true."""
+
+from tests.kernel.probe.expected import EXPECTED, LEVELS
+from tests.kernel.probe.render import PAGE, rendered
+
+
+def test_the_page_is_as_the_table_says() -> None:
+    text = PAGE.read_text()
+    assert rendered(text) == text, "run python -m tests.kernel.probe.render"
+
+
+def test_every_row_has_a_value_for_each_level() -> None:
+    assert {len(row) for row in EXPECTED.values()} == {len(LEVELS)}
+
+
+def test_nothing_but_the_network_works_at_the_strictest_level() -> None:
+    worst = [name for name, row in EXPECTED.items() if row[LEVELS.index("strict")] is not False]
+    assert all(name.startswith("connect to") for name in worst), worst
