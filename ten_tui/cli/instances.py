@@ -64,24 +64,29 @@ def _lay_out(cells: tuple[str, ...], *, is_coloured: bool) -> str:
 
 
 def ps(options: argparse.Namespace) -> int:
-    """List every instance that is known: what runs with its figures, the rest with its state."""
+    """List what runs with its figures and, on a terminal or with --all, the rest with its state.
+
+    Into a pipe it is what the peer prints, so that scripts which read it go on working.
+    """
+    is_all = getattr(options, "all", False) or sys.stdout.isatty()
     with client_of(options) as client:
         listed = {one.id: one for one in client.running()}
         states = _states(client)
         url = _url(client)
     running = sum(states.get(name, State.HEALTHY) not in _DOWN for name in listed)
-    if not listed and not states:
+    shown = {*listed, *states} if is_all else set(listed)
+    if not shown:
         print("No running instances")
         print(f"Server: {url}")
         return 0
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(" ".join(f"{text:<{width}}" for text, width in zip(_HEAD, _WIDTHS, strict=True)))
-    for name in sorted({*listed, *states}):
-        state = states.get(name)
-        if name in listed and state not in _DOWN:
+    for name in sorted(shown):
+        if name in listed:
             print(row(listed[name], is_coloured=is_coloured))
-        elif state is not None:
-            print(_lay_out((name, "-", "-", "-", state.value, "-"), is_coloured=is_coloured))
+        else:
+            cells = (name, "-", "-", "-", states[name].value, "-")
+            print(_lay_out(cells, is_coloured=is_coloured))
     print()
     print(f"{running} instance(s) running on {url}")
     return 0

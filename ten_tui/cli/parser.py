@@ -133,7 +133,8 @@ def _add_engine(commands: _Commands) -> None:
 
 
 def _add_instances(commands: _Commands) -> None:
-    commands.add("ps", "list all instances that are known", aliases=("ls",))
+    ps = commands.add("ps", "list what runs; on a terminal also what is down", aliases=("ls",))
+    ps.flag("-a", "--all", text="list what is down into a pipe too")
     commands.add("spawn", "start an instance").instance()
     commands.add("stop", "drain and stop an instance").instance()
     commands.add("restart", "stop an instance if it runs, and start it").instance()

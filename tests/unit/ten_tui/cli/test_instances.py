@@ -61,7 +61,8 @@ def test_ps_shows_what_is_down_with_its_state_and_does_not_count_it(
     ten: Ten, served: Served
 ) -> None:
     assert ten("stop", "api:bob").code == 0
-    lines = ten("ps").out.splitlines()
+    assert "api:bob" not in ten("ps").out, "into a pipe it is what the peer prints"
+    lines = ten("ps", "--all").out.splitlines()
     assert [line.split() for line in lines if line.startswith("api:bob")] == [
         ["api:bob", "-", "-", "-", "stopped", "-"]
     ]
