@@ -95,6 +95,14 @@ _INSTANCES = (
         takes="0..100",
     ),
     Action(
+        "set",
+        "set a limit, for the selection alone",
+        (),
+        group="Instances",
+        acts=True,
+        takes="KEY=VALUE [SERVICE:ID]",
+    ),
+    Action(
         "logs",
         "read the log",
         ("l",),

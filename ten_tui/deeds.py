@@ -98,6 +98,17 @@ class Deeds:
         self._each("weight", act, names, suffix=f" {weight}")
         self._offer_undo(names, f"weight of {_some(names)}")
 
+    def set_limits(self, names: tuple[str, ...], texts: dict[str, str]) -> None:
+        """Give instances limits of their own; an empty one goes back to the configuration."""
+
+        def act(client: Client, name: str) -> object:
+            return client.set_limits(name, texts)
+
+        words = [f"{key}={text}" for key, text in texts.items()]
+        quoted = [f'"{word}"' if " " in word else word for word in words]
+        suffix = " ".join(["", *quoted])
+        self._check("set", names, partial(self._each, "set", act, names, suffix))
+
     def undo(self) -> None:
         """Take the last act back, on all it touched."""
         offer = self._ui.undo
@@ -156,7 +167,7 @@ class Deeds:
                 hint = f" ({error.hint})" if error.hint else ""
                 self._ui.undo = None
                 self.say(f"{word} {_some(names)}: {error}{hint}", Ink.BAD)
-            elif word in {"restart", "spawn"}:
+            elif word in {"restart", "spawn", "set"}:
                 self.say(f"{word} {_some(names)}: done", Ink.OK, command)
 
         self._link.ask(job, done)

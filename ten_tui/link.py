@@ -60,6 +60,10 @@ class Client(Protocol):
         """Set its weight."""
         ...
 
+    def set_limits(self, name: str, texts: dict[str, str]) -> object:
+        """Set limits of its own."""
+        ...
+
     def log_window(
         self,
         name: str,

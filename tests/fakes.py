@@ -24,6 +24,7 @@ import msgspec
 
 from engine.core.errors import NotFound, Refused
 from engine.core.latency import Traffic
+from engine.core.limits import KEYS, BadLimit, LimitsSpec, shown, with_texts
 from engine.core.names import split_instance
 from engine.core.spec import Config, Isolation, ServiceSpec, Settings
 from engine.core.wire import (
@@ -48,6 +49,7 @@ from engine.core.wire import (
     State,
     Why,
 )
+from engine.core.wire_limits import LimitsView, LimitView
 from engine.daemon.api.app import make_app
 from engine.daemon.api.listener import Listener
 from engine.daemon.auth import Auth
@@ -56,7 +58,7 @@ from engine.daemon.store import Store
 from engine.daemon.stream import Broadcaster, Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 CONFIG = """\
 [service.api]
@@ -117,6 +119,7 @@ class FakeControl:
         self.figures: dict[str, deque[Sample]] = {}
         self.totals: dict[str, Traffic] = {}
         self.happened: list[Event] = []
+        self.set_texts: dict[str, dict[str, str]] = {}
         self.undoable: dict[str, InstanceView] = {}
         self.calls: list[tuple[str, ...]] = []
         self.broadcaster = Broadcaster(self.snapshot)
@@ -271,6 +274,38 @@ class FakeControl:
         )
         self.happens(f"weight {weight}", instance=name, actor=actor)
         return self.views[name]
+
+    def limits(self, name: str) -> LimitsView:
+        self.instance(name)
+        texts = self.set_texts.get(name, {})
+        limits = with_texts(LimitsSpec(), texts)
+        return LimitsView(
+            name=name,
+            limits=tuple(
+                LimitView(
+                    key=key,
+                    value=shown(key, getattr(limits, key)),
+                    origin="set" if key in texts else "default",
+                )
+                for key in KEYS
+            ),
+        )
+
+    async def set_limits(self, name: str, texts: Mapping[str, str], *, actor: str) -> LimitsView:
+        self.instance(name)
+        kept = {**self.set_texts.get(name, {}), **texts}
+        try:
+            with_texts(LimitsSpec(), {key: text for key, text in kept.items() if text})
+        except BadLimit as error:
+            raise Refused(str(error)) from error
+        self.set_texts[name] = {key: text for key, text in kept.items() if text}
+        self.happens("limited", instance=name, actor=actor)
+        return self.limits(name)
+
+    async def reset_limits(self, name: str, *, actor: str) -> LimitsView:
+        self.set_texts.pop(name, None)
+        self.happens("limits reset", instance=name, actor=actor)
+        return self.limits(name)
 
     async def check_health(self, name: str) -> str:
         view = self.views.get(name)

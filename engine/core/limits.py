@@ -6,10 +6,12 @@ kernel's own default, but for `pids_max` and `memory_oom_group`, which have safe
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from engine.core.config_table import short
 from engine.core.limit_values import (
     DEFAULT_PERIOD_USEC,
     IO_KEYS,
@@ -29,7 +31,7 @@ from engine.core.limit_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "IO_KEYS",
@@ -44,6 +46,7 @@ __all__ = [
     "changed",
     "file_texts",
     "read_limit",
+    "read_pairs",
     "shown",
     "size_text",
     "with_peer_keys",
@@ -146,19 +149,46 @@ def read_limit(key: str, value: object) -> Any:  # noqa: ANN401 - of the key's o
     return it.read(value, it.expected)
 
 
-def with_texts(limits: LimitsSpec, texts: dict[str, str]) -> LimitsSpec:
+def with_texts(limits: LimitsSpec, texts: Mapping[str, str]) -> LimitsSpec:
     """Put what was set for one instance over what is configured.
 
     Raises:
-        BadLimit: A text is no value of its key; the error begins with the key.
+        BadLimit: A key is none, or a text is no value of it; the error names the key.
     """
     found = {}
     for key, text in texts.items():
+        if key not in KEYS:
+            near = difflib.get_close_matches(key[:60], KEYS, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}"
+            raise BadLimit(f"unknown limit {short(key)!r}; {advice}")
         try:
             found[key] = read_limit(key, text)
         except BadLimit as error:
             raise BadLimit(f"{key}: {error}") from error
     return msgspec.structs.replace(limits, **found)
+
+
+def read_pairs(words: Iterable[str]) -> dict[str, str]:
+    """Read KEY=VALUE words; what cannot begin a pair goes on with the one before.
+
+    So `cpu_max=50000 100000` and `io_max=/dev/vda rbps=10M` need no quotes.
+
+    Raises:
+        BadLimit: The first is no pair, or a key is there twice.
+    """
+    texts: dict[str, str] = {}
+    last = ""
+    for word in words:
+        key, sign, text = word.partition("=")
+        if last and (not sign or key in IO_KEYS):
+            texts[last] += f" {word}"
+            continue
+        if not sign or not key:
+            raise BadLimit(f"{short(word)!r} is not KEY=VALUE, like memory_max=512M")
+        if key in texts:
+            raise BadLimit(f"{short(key)} is there twice")
+        texts[key], last = text, key
+    return texts
 
 
 def with_peer_keys(limits: LimitsSpec, memory_limit_mb: int, cpu_shares: int) -> LimitsSpec:

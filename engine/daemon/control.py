@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from engine.core.spec import Config
     from engine.core.wire import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Snapshot,
         Update,
     )
+    from engine.core.wire_limits import LimitsView
 
 
 class Subscription(Protocol):
@@ -121,6 +122,27 @@ class Control(Protocol):
 
     def set_weight(self, name: str, weight: int, *, actor: str) -> InstanceView:
         """Give it a share of its service's traffic, 0 to 100 (larger values are capped)."""
+        ...
+
+    def limits(self, name: str) -> LimitsView:
+        """Give its limits, who said them, and what the kernel has.
+
+        Raises:
+            NotFound: Not known.
+        """
+        ...
+
+    async def set_limits(self, name: str, texts: Mapping[str, str], *, actor: str) -> LimitsView:
+        """Set limits for it alone, over its service's; "" goes back to those. Kept for good.
+
+        Raises:
+            NotFound: Not known.
+            Refused: A key or a value is none, or the kernel refuses it; nothing was changed.
+        """
+        ...
+
+    async def reset_limits(self, name: str, *, actor: str) -> LimitsView:
+        """Go back to the limits of its service."""
         ...
 
     async def check_health(self, name: str) -> str:

@@ -30,6 +30,7 @@ from engine.daemon.force import Force
 from engine.daemon.journal import Journal
 from engine.daemon.keeper_link import KeeperLink
 from engine.daemon.launcher import Launcher
+from engine.daemon.limit_acts import LimitActs
 from engine.daemon.limiter import Limiter
 from engine.daemon.logs_view import LogsView
 from engine.daemon.packets import close_all
@@ -172,6 +173,7 @@ class Engine:
             store=self._store,
             broadcaster=self._broadcaster,
             acts=Acts(self._supervisor),
+            limits=LimitActs(self._supervisor),
             figures=self._figures,
             logs=LogsView(self._feeds, self._registry),
             reloader=self._reloader,

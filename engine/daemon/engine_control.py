@@ -11,13 +11,15 @@ from engine import __version__
 from engine.core.wire import API_VERSION, EngineView, HostSample, Sample, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from engine.core.spec import Config
     from engine.core.wire import ConfigView, Event, InstanceView, LogMatches, LogWindow
+    from engine.core.wire_limits import LimitsView
     from engine.daemon.acts import Acts
     from engine.daemon.control import RequestTotals
     from engine.daemon.figures import Figures
+    from engine.daemon.limit_acts import LimitActs
     from engine.daemon.logs_view import LogsView
     from engine.daemon.registry import Registry
     from engine.daemon.reloading import Reloader
@@ -49,6 +51,7 @@ class EngineControl:
         store: Store,
         broadcaster: Broadcaster,
         acts: Acts,
+        limits: LimitActs,
         figures: Figures,
         logs: LogsView,
         reloader: Reloader,
@@ -59,6 +62,7 @@ class EngineControl:
         self._store = store
         self._broadcaster = broadcaster
         self._acts = acts
+        self._limits = limits
         self._figures = figures
         self._logs = logs
         self._reloader = reloader
@@ -155,6 +159,18 @@ class EngineControl:
     def set_weight(self, name: str, weight: int, *, actor: str) -> InstanceView:
         """See `Control`."""
         return self._acts.set_weight(name, weight, actor=actor)
+
+    def limits(self, name: str) -> LimitsView:
+        """See `Control`."""
+        return self._limits.view(name)
+
+    async def set_limits(self, name: str, texts: Mapping[str, str], *, actor: str) -> LimitsView:
+        """See `Control`."""
+        return await self._limits.set(name, texts, actor=actor)
+
+    async def reset_limits(self, name: str, *, actor: str) -> LimitsView:
+        """See `Control`."""
+        return await self._limits.reset(name, actor=actor)
 
     async def check_health(self, name: str) -> str:
         """See `Control`."""

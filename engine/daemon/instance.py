@@ -102,7 +102,7 @@ class Instance:
         """Its limits: those set for it over those of its service."""
         try:
             return with_texts(self.spec.all_limits, self.set_limits)
-        except (BadLimit, KeyError):  # set by another version
+        except BadLimit:  # set by another version
             return self.spec.all_limits
 
     def configure(self, spec: ServiceSpec) -> None:

@@ -69,25 +69,32 @@ class Limiter:
         if instance.enforced.limits != instance.limits:
             tasks.spawn(self.renew(instance), name=f"limit {instance.name}")
 
-    async def renew(self, instance: Instance) -> list[Failure]:
-        """Bring a running instance to its limits; give those that do not hold."""
+    async def renew(self, instance: Instance) -> None:
+        """Bring a running instance to its limits, and tell what that changed."""
         async with instance.limiting:
-            process, limits = instance.process, instance.limits
-            if process is None or process.cgroup is None:
-                return []
-            # Below what is used, the kernel reclaims before it returns.
-            failures = await asyncio.to_thread(apply_limits, process.cgroup.path, limits)
-            if instance.process is not process or process.is_ending:
-                return []  # its cgroup went while it was written
-            self._tell(instance, limits, failures)
-            self._announce(instance, limits)
-            self._note(instance, limits, failures)
-            self._sampler.limit(instance.name, instance.enforced)
-            return failures
+            before = instance.enforced.limits
+            failures = await self.write(instance)
+            self._tell(instance, instance.limits, failures)
+            self._announce(instance, before)
 
-    def _announce(self, instance: Instance, limits: LimitsSpec) -> None:
-        before = instance.enforced.limits
-        if before is not None and (changes := changed(before, limits)):
+    async def write(self, instance: Instance) -> list[Failure]:
+        """Bring a running instance to its limits; for who holds `limiting`.
+
+        Returns: Those that do not hold; none where it does not run.
+        """
+        process, limits = instance.process, instance.limits
+        if process is None or process.cgroup is None:
+            return []
+        # Below what is used, the kernel reclaims before it returns.
+        failures = await asyncio.to_thread(apply_limits, process.cgroup.path, limits)
+        if instance.process is not process or process.is_ending:
+            return []  # its cgroup went while it was written
+        self._note(instance, limits, failures)
+        self._sampler.limit(instance.name, instance.enforced)
+        return failures
+
+    def _announce(self, instance: Instance, before: LimitsSpec | None) -> None:
+        if before is not None and (changes := changed(before, instance.limits)):
             text = f"{instance.name} is limited anew, without a restart: {changes}"
             self._journal.add(EventKind.CONFIG, text, instance=instance.name)
 

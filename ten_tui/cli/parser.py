@@ -140,6 +140,14 @@ def _add_instances(commands: _Commands) -> None:
     commands.add("restart", "stop an instance if it runs, and start it").instance()
     commands.add("undo", "take back the last stop or weight of an instance").instance()
     commands.add("health", "probe an instance now").instance()
+    limits = commands.add("set", "show an instance's limits, or set some for it alone").instance()
+    limits.option(
+        "limits",
+        nargs="*",
+        metavar="KEY=VALUE",
+        text="memory_max=512M cpu_max=50% pids_max=100 ...; KEY= goes back to the configuration",
+    )
+    limits.flag("--reset", text="go back to the configuration with all")
     weight = commands.add("weight", "set an instance's share of its service's traffic")
     weight.instance().option("weight", type=_weight, metavar="W", text="0 to 100; 0 is nothing")
 

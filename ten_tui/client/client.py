@@ -20,6 +20,7 @@ from engine.core.wire import (
     Snapshot,
     Update,
 )
+from engine.core.wire_limits import LimitsView
 from ten_tui.client.records import (
     Deployed,
     Health,
@@ -34,7 +35,7 @@ from ten_tui.client.records import (
 from ten_tui.client.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from ten_tui.client.endpoint import Endpoint
@@ -206,6 +207,18 @@ class Client:
         """Take back the last reversible act; give what was undone."""
         return self._act("POST", f"/api/v1/instances/{_quoted(name)}/undo", Undone).undone
 
+    def limits(self, name: str) -> LimitsView:
+        """Give an instance's limits."""
+        return self._get(_limits(name), LimitsView)
+
+    def set_limits(self, name: str, texts: Mapping[str, str]) -> LimitsView:
+        """Set limits for an instance alone; "" takes one back to the configuration."""
+        return self._act("PATCH", _limits(name), LimitsView, dict(texts))
+
+    def reset_limits(self, name: str) -> LimitsView:
+        """Take all that were set for an instance back to the configuration."""
+        return self._act("DELETE", _limits(name), LimitsView)
+
     def log_window(
         self,
         name: str,
@@ -333,6 +346,10 @@ def _quoted(name: str) -> str:
 
 def _instance(name: str, what: str = "") -> str:
     return f"/api/instances/{_quoted(name)}" + (f"/{what}" if what else "")
+
+
+def _limits(name: str) -> str:
+    return f"/api/v1/instances/{_quoted(name)}/limits"
 
 
 def _query(**values: object) -> str:

@@ -442,6 +442,10 @@ class FakeClient:
         self.engine.change(name, weight=weight, undo=f"weight {one.weight}")
         return None
 
+    def set_limits(self, name: str, texts: dict[str, str]) -> object:
+        self._act("set", name, dict(texts))
+        return None
+
     def reload(self) -> object:
         self.engine.calls.append(("reload",))
         return self.engine.config

@@ -1,6 +1,7 @@
 """Limits hold: memory, CPU, processes, CPUs, disks; and a change takes hold without a restart."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -146,3 +147,43 @@ def test_a_change_of_the_file_takes_hold_without_a_restart(engine: EngineRun) ->
     told = [event["text"] for event in engine.events() if "limited anew" in event["text"]]
     assert "memory_max 60M → 80M" in told[0]
     wait_until(lambda: engine.instance("small:x")["memory_limit_bytes"] == 60 << 20, "it is shown")
+
+
+def ten(run: EngineRun, *words: str) -> tuple[int, str]:
+    command = [sys.executable, "-P", "-m", "ten_tui.cli", "--data-dir", str(run.data_dir), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_ten_set_takes_hold_and_outlives_engine_and_restart(engine: EngineRun) -> None:
+    (small,) = start(engine, "small:x")
+    pid = engine.wait_state("small:x", "healthy")["pid"]
+    assert ten(engine, "set", "small:x", "memory_max=90M", "cpu_max=30000", "100000") == (
+        0,
+        "Set small:x memory_max to 90M\nSet small:x cpu_max to 30%\n",
+    )
+    assert text(small, "memory.max") == str(90 << 20)
+    assert text(small, "cpu.max") == "30000 100000"
+    code, said = ten(engine, "set", "small:x", "memory_max=80M", "cpuset=40")
+    assert code == 1
+    assert "these CPUs are not all there" in said
+    assert text(small, "memory.max") == str(90 << 20)
+    code, said = ten(engine, "set", "small:x", "pids_max=1")
+    assert "Note: it has" in said
+    assert text(small, "pids.max") == "1"
+    assert ten(engine, "set", "small:x", "pids_max=")[1] == "small:x has pids_max 4096 again\n"
+
+    engine.kill_engine()
+    wait_until(engine.answers, "the next engine answers")
+    lines = [line.split() for line in ten(engine, "set", "small:x")[1].splitlines()]
+    assert ["memory_max", "90M", "ten", "set", str(90 << 20)] in lines
+    assert ["memory_swap_max", "0", "tenement.toml", "0"] in lines
+    assert ["pids_max", "4096", "default", "4096"] in lines
+    assert engine.instance("small:x")["pid"] == pid
+    assert engine.restart("small:x")[0] == 200
+    assert text(small, "memory.max") == str(90 << 20)
+    assert ten(engine, "set", "small:x", "--reset")[0] == 0
+    assert text(small, "memory.max") == str(60 << 20)
+    assert text(small, "cpu.max") == "max 100000"
+    commands = [event.get("command", "") for event in engine.events()]
+    assert 'ten set small:x memory_max=90M "cpu_max=30000 100000"' in commands

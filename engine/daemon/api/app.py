@@ -16,6 +16,7 @@ from engine.core.errors import TenError
 from engine.daemon.api.deploys import Deploys
 from engine.daemon.api.guard import Guard
 from engine.daemon.api.instances import Instances
+from engine.daemon.api.limits import Limits
 from engine.daemon.api.live import Live
 from engine.daemon.api.replies import Fault, describe, plain, reply
 from engine.daemon.api.rings import Rings
@@ -60,6 +61,7 @@ def make_app(control: Control, *, auth: Auth, is_local: bool) -> Starlette:
             *Logs(control, closing).routes(),
             *Telemetry(control).routes(),
             *Live(control, closing).routes(),
+            *Limits(control).routes(),
             *Rings(control).routes(),
         ],
         middleware=[Middleware(Guard, control=control, auth=auth, is_local=is_local)],

@@ -15,6 +15,7 @@ from engine.core.limits import (
     changed,
     file_texts,
     read_limit,
+    read_pairs,
     shown,
     with_peer_keys,
     with_texts,
@@ -184,6 +185,39 @@ def test_what_is_set_goes_over_what_is_configured() -> None:
     assert changed(new, new) == ""
     with pytest.raises(BadLimit, match=r"^cpu_weight: invalid value"):
         with_texts(limits, {"cpu_weight": "x"})
+
+
+def test_words_become_pairs_without_quotes() -> None:
+    assert read_pairs(["memory_max=1G", "cpu_max=50000", "100000", "pids_max="]) == {
+        "memory_max": "1G",
+        "cpu_max": "50000 100000",
+        "pids_max": "",
+    }
+    assert read_pairs(["io_max=/dev/vda", "rbps=10M", "wiops=1"]) == {
+        "io_max": "/dev/vda rbps=10M wiops=1"
+    }
+    assert read_pairs([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["memory_max"], "'memory_max' is not KEY=VALUE"),
+        (["=1"], "'=1' is not KEY=VALUE"),
+        (["a=1", "a=2"], "a is there twice"),
+    ],
+)
+def test_words_that_are_no_pairs(words: list[str], reason: str) -> None:
+    with pytest.raises(BadLimit) as caught:
+        read_pairs(words)
+    assert reason in str(caught.value)
+
+
+def test_unknown_keys_are_named_with_the_nearest() -> None:
+    with pytest.raises(BadLimit, match=r"^unknown limit 'memory_mx'; did you mean memory_max\?"):
+        with_texts(LimitsSpec(), {"memory_mx": "1G"})
+    with pytest.raises(BadLimit, match="there are memory_max"):
+        with_texts(LimitsSpec(), {"\x1b": "1G"})
 
 
 def test_cores() -> None:

@@ -92,6 +92,20 @@ def test_each_act_says_what_was_done(ten: Ten, served: Served) -> None:
     assert served.control.views["api:bob"].state is State.STOPPED
 
 
+def test_limits_are_shown_set_and_reset(ten: Ten, served: Served) -> None:
+    table = ten("set", "api:bob").out.splitlines()
+    assert table[0].split() == ["LIMIT", "VALUE", "FROM", "KERNEL"]
+    assert ["pids_max", "4096", "default", "-"] in [line.split() for line in table]
+    said = ten("set", "api:bob", "memory_max=512M", "cpu_max=50000", "100000").out
+    assert said == "Set api:bob memory_max to 512M\nSet api:bob cpu_max to 50%\n"
+    table = ten("set", "api:bob").out.splitlines()
+    assert ["cpu_max", "50%", "ten", "set", "-"] in [line.split() for line in table]
+    assert ten("set", "api:bob", "cpu_max=").out == "api:bob has cpu_max max again\n"
+    reset = ten("set", "api:bob", "--reset").out.splitlines()
+    assert reset[0] == "api:bob has the limits of its service"
+    assert not any("ten set" in line for line in reset)
+
+
 def test_deploy_and_route(ten: Ten, served: Served) -> None:
     assert ten("deploy", "api:v2", "-w", "30", "--timeout", "9").out == (
         "Deploying api:v2 with weight 30\n"
@@ -113,11 +127,15 @@ def test_deploy_and_route(ten: Ten, served: Served) -> None:
         (["undo", "api:nobody"], "Instance not found: api:nobody"),
         (["undo", "api:alice"], "Nothing to undo for api:alice"),
         (["weight", "api:nobody", "1"], "Instance not found: api:nobody"),
+        (["set", "api:nobody"], "Instance not found: api:nobody"),
+        (["set", "api:bob", "memory_max"], "'memory_max' is not KEY=VALUE"),
+        (["set", "api:bob", "memory_max=x"], "memory_max: invalid value 'x'"),
+        (["set", "api:bob", "a=1", "--reset"], "--reset goes without KEY=VALUE"),
         (["route", "api", "--from", "alice", "--to", "v9"], "Instance api:v9 not found"),
         (["deploy", "zz:v1"], "Unknown process: zz"),
         *[
             ([command, "bad"], "Invalid instance format 'bad'. Use 'process:id' (e.g., api:prod)")
-            for command in ("spawn", "stop", "restart", "undo", "health", "deploy", "logs")
+            for command in ("spawn", "stop", "restart", "undo", "health", "deploy", "logs", "set")
         ],
         (["stop", "a:../b"], "Invalid instance format 'a:../b'. Use 'process:id'"),
         (["console", "--logs", "bad"], "Invalid instance format 'bad'"),
