@@ -12,11 +12,13 @@ import msgspec
 from engine.core import life
 from engine.core.errors import SpecError
 from engine.core.reload import Change, change_between, unified
-from engine.core.wire import ConfigChanged, ConfigView, EventKind, ServiceView, State
+from engine.core.spec import Restart
+from engine.core.wire import ConfigChanged, ConfigView, Desired, EventKind, ServiceView, State
 from engine.daemon import tasks
 from engine.daemon.adoption import start
 from engine.daemon.clock import wall
 from engine.daemon.sharing import share_socket
+from engine.kernel.leases import wait_until_written
 
 if TYPE_CHECKING:
     from engine.core.spec import Config
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 RESTARTS_AT_ONCE = 4
 """Instances that a change restarts at the same time."""
+
+WRITER_SECONDS = 10.0
+"""How long a writer is waited for; one that keeps the file open longer is not."""
 
 MAX_PENDING_BYTES = 256 * 1024
 """Of a refused file, so much is shown."""
@@ -79,6 +84,8 @@ class Reloader:
         """Read the file now; a refused one changes nothing and is in the view."""
         async with self._busy:
             path = self._registry.config.path
+            # Half of a file may well be right as it stands.
+            await asyncio.to_thread(wait_until_written, path, WRITER_SECONDS)
             try:
                 config = await asyncio.to_thread(self._force.read)
                 self._refuse_emptied(config)
@@ -144,9 +151,11 @@ class Reloader:
     def _apply(self, change: Change, old: Config) -> None:
         for name in change.stop:
             self._stop(self._registry.get(name))
-        for name in change.start:
-            if name not in self._registry.instances:
-                start(self._supervisor, name)
+        for name in change.start:  # one that is just being stopped turns round
+            start(self._supervisor, name)
+        for instance in self._registry:
+            if _is_to_run_now(instance, old):
+                start(self._supervisor, instance.name)
         for name in change.restart:
             tasks.spawn(self._restart(self._registry.get(name)), name=f"renew {name}")
         for instance in self._registry:
@@ -217,6 +226,24 @@ def _digest_of(instance: Instance) -> str:
     if instance.life.state in {State.FAILED, State.BACKOFF}:
         return instance.wanted_digest
     return instance.digest
+
+
+def _is_to_run_now(instance: Instance, old: Config) -> bool:
+    """Tell whether it ended by itself and stayed down by a policy that has just changed."""
+    before = old.services.get(instance.service)
+    if before is None or before.restart is instance.spec.restart:
+        return False
+    state, desired = instance.life.state, instance.life.desired
+    is_down = state in {State.FAILED, State.STOPPED} and desired is Desired.RUNNING
+    why = instance.life.why
+    has_failed = why is not None and not (why.exit_code == 0 and not why.signal)
+    match instance.spec.restart:
+        case Restart.ALWAYS:
+            return is_down
+        case Restart.ON_FAILURE:
+            return is_down and has_failed
+        case Restart.NEVER:
+            return False
 
 
 def _view_of(config: Config) -> ConfigView:

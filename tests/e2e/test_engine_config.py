@@ -1,6 +1,7 @@
 """The configuration file changes under a running engine."""
 
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -138,3 +139,69 @@ def test_a_pipe_in_place_of_the_file_is_refused_and_later_changes_are_seen(
     engine.config.unlink()
     engine.config.write_text(CONFIG.replace('"one"', '"two"'))
     wait_until(lambda: engine.visit("a.web") == (200, "two"), "the new text is in force")
+
+
+def test_a_service_put_back_while_it_stops_comes_up_again(engine: EngineRun) -> None:
+    """Whatever is written and however quickly: what runs is what the last good file says."""
+    without = CONFIG[: CONFIG.index("[service.other]")] + '[instances]\nweb = ["a", "b"]\n'
+    changed = CONFIG.replace("[service.other]", '[service.other]\nenv = { WORD = "new" }')
+    for pause in (0.0, 0.3, 1.5):
+        before = engine.instance("other:x")["pid"]
+        engine.config.write_text(without)
+        wait_until(
+            lambda: engine.state("other:x") not in {"healthy", "degraded"}, "it is being stopped"
+        )
+        time.sleep(pause)
+        engine.config.write_text(CONFIG)
+        engine.wait_state("other:x", "healthy")
+        wait_until(lambda: engine.visit("x.other")[0] == 200, "it is routed to")
+        assert engine.state("web:a") == "healthy"
+        if pause == 1.5:
+            assert engine.instance("other:x")["pid"] != before
+    engine.config.write_text(without)
+    wait_until(lambda: engine.state("other:x") != "healthy", "it is being stopped")
+    engine.config.write_text(changed)
+    wait_until(lambda: engine.visit("x.other") == (200, "new"), "it runs on the new text")
+    for text in (without, CONFIG, without, changed, CONFIG, without, changed):
+        engine.config.write_text(text)
+        time.sleep(0.15)
+    wait_until(lambda: engine.get("/api/v1/config")["text"] == changed, "the last is in force")
+    wait_until(lambda: engine.visit("x.other") == (200, "new"), "it runs on the last text")
+    wait_until(lambda: engine.state("other:x") == "healthy", "it stays")
+
+
+def test_half_of_a_file_is_waited_for(engine: EngineRun) -> None:
+    """What is there so far parses, and would stop a service."""
+    before = engine.instance("other:x")["pid"]
+    half = CONFIG.index("[service.other]")
+    with engine.config.open("w") as file:
+        file.write(CONFIG[:half] + "# more comes\n")
+        file.flush()
+        time.sleep(2.0)
+        assert engine.get("/api/v1/config")["text"] == CONFIG
+        file.write(CONFIG[half:])
+    wait_until(lambda: "more comes" in engine.get("/api/v1/config")["text"], "the whole is read")
+    assert engine.instance("other:x")["pid"] == before
+
+
+def test_what_stayed_down_by_its_policy_comes_up_by_another(make_engine: Make) -> None:
+    once = """[service.once]
+command = "/bin/sh -c 'test -e $TEN_DATA_DIR/good && exit 0; exit 7'"
+isolation = "process"
+restart = "{}"
+[settings]
+backoff_base_ms = 10
+[instances]
+once = ["x"]
+"""
+    run = make_engine(once.format("never"))
+    run.start()
+    assert run.wait_state("once:x", "failed").get("restarts", 0) == 0
+    run.config.write_text(once.format("always"))
+    wait_until(lambda: run.instance("once:x").get("restarts", 0) >= 1, "it is started again")
+    run.stop_instance("once:x")
+    run.config.write_text(once.format("never"))
+    wait_until(lambda: "never" in run.get("/api/v1/config")["text"], "it is in force")
+    run.config.write_text(once.format("always"))
+    wait_until(lambda: "always" in run.get("/api/v1/config")["text"], "it is in force")
+    assert run.state("once:x") == "stopped", "what a user stopped stays so"
