@@ -349,6 +349,12 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timers: dict[Timer, float] = {}
 
     @property
+    def is_held(self) -> bool:
+        """Whether it is stopped but for its process, which an undo would bring back."""
+        is_stop = self.state is State.DRAINING and self.then is Then.STOP
+        return is_stop and self.is_drained and bool(self.hold_until)
+
+    @property
     def hold_until(self) -> float:
         """When the stop can no longer be undone; 0 where there is none to undo."""
         return self.timers.get(Timer.HOLD, 0.0)

@@ -161,7 +161,7 @@ def wake_refusal(life: Life, now: float) -> tuple[str, float] | None:
             return "restarts after a failure", max(0.0, life.until - now)
         case State.FAILED if now < life.retry_at:
             return "failed", life.retry_at - now
-        case State.DRAINING if life.then is Then.STOP:
+        case State.DRAINING if life.then is Then.STOP and not life.is_held:
             return "is being stopped", max(0.0, life.until - now)
         case _:
             return None

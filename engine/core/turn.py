@@ -96,9 +96,12 @@ class Turn(Draft):
                 pass
 
     def _start_draining(self, *, is_request: bool) -> None:
-        """Turn round, unless it is the user's stop and only a request wants otherwise."""
-        then = self.life.then
-        if then is Then.START or (then is Then.STOP and is_request):
+        """Turn round, unless it is the user's stop and only a request wants otherwise.
+
+        One that is held counts as stopped: a request wakes it as any other.
+        """
+        then, is_held = self.life.then, self.life.is_held
+        if then is Then.START or (then is Then.STOP and is_request and not is_held):
             return
         if self.life.process is Process.ENDING:
             self._set(then=Then.START, desired=Desired.RUNNING, is_wake=is_request)

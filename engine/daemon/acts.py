@@ -43,8 +43,9 @@ class Acts:
     async def stop(self, name: str, *, actor: str, hold_seconds: float = 0.0) -> None:
         """See `Control.stop`."""
         instance = self._registry.get(name)
-        if instance.life.state is not State.STOPPED:
+        if instance.life.desired is not Desired.STOPPED:
             self._note(instance, "is stopped", actor, f"ten stop {name}")
+            instance.stop_undo_until = time.monotonic() + UNDO_SECONDS
         self._supervisor.apply(instance, life.Stop(hold_seconds))
         if hold_seconds <= 0:
             await instance.until(
@@ -76,6 +77,9 @@ class Acts:
         if instance.life.hold_until:
             self._note(instance, "is not stopped after all", actor, f"ten spawn {name}")
             self._supervisor.apply(instance, life.Undo())
+        elif what == "stop":
+            self._note(instance, "is started again", actor, f"ten spawn {name}")
+            self._supervisor.apply(instance, life.Start(life.By.USER))
         elif instance.weight_before is not None:
             weight, _ = instance.weight_before
             self._set_weight(instance, weight, actor)

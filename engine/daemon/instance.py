@@ -13,7 +13,7 @@ from engine.core.limits import BadLimit, LimitsSpec, with_texts
 from engine.core.names import split_instance
 from engine.core.reload import spec_digest
 from engine.core.series import Series
-from engine.core.wire import InstanceView
+from engine.core.wire import Desired, InstanceView
 from engine.daemon.clock import wall
 from engine.daemon.store import StoredInstance
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.daemon.process import LiveProcess
 
 UNDO_SECONDS = 10.0
-"""How long a change of weight can be taken back."""
+"""How long a stop or a change of weight can be taken back."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,6 +72,7 @@ class Instance:
         set_limits: Limits as set for it alone, by key, over those of `spec`.
         enforced: What holds of its limits while it runs.
         limiting: Held while its limits are written.
+        stop_undo_until: Until when (monotonic) a stop that was not held can be taken back.
     """
 
     def __init__(self, name: str, spec: ServiceSpec, life: Life | None = None) -> None:
@@ -95,6 +96,7 @@ class Instance:
         self.set_limits: dict[str, str] = {}
         self.enforced = Enforced()
         self.limiting = asyncio.Lock()
+        self.stop_undo_until = 0.0
         self._changed = asyncio.Event()
 
     @property
@@ -143,6 +145,8 @@ class Instance:
         """Say what undo would take back and until when (monotonic); "" and 0 if nothing."""
         if self.life.hold_until:
             return self.life.undo, self.life.hold_until
+        if now < self.stop_undo_until and self.life.desired is Desired.STOPPED:
+            return "stop", self.stop_undo_until
         if self.weight_before is not None and now < self.weight_before[1]:
             return f"weight {self.weight_before[0]}", self.weight_before[1]
         return "", 0.0

@@ -19,6 +19,7 @@ from engine.core.wire import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from engine.core.life import Life
     from engine.core.spec import Config
     from engine.daemon.door_link import Doors
     from engine.daemon.instance import Instance
@@ -42,6 +43,11 @@ _GAP_SHARE = 4.0
 """Of the time between two tables, at least three quarters stay free of making tables."""
 
 
+def route_state(life: Life) -> RouteState:
+    """Say what a door is to think of an instance; one that is held for an undo is stopped."""
+    return RouteState.STOPPED if life.is_held else ROUTE_STATES[life.state]
+
+
 def route_table(
     version: int, domain: str, config: Config, instances: Iterable[Instance]
 ) -> RouteTable:
@@ -50,7 +56,7 @@ def route_table(
     for instance in instances:
         if instance.service in by_service:
             by_service[instance.service][instance.id] = RouteInstance(
-                state=ROUTE_STATES[instance.life.state],
+                state=route_state(instance.life),
                 weight=instance.weight,
                 port=instance.port,
             )

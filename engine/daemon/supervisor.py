@@ -111,6 +111,7 @@ class Supervisor:
             self.tell(instance)
         if new.state is not old.state:
             self._announce(instance, old.state)
+        if new.state is not old.state or new.is_held is not old.is_held:
             self.tools.routes.touch()
         if old.awaits_drain and not new.awaits_drain:
             self.tools.doors.forget_drain(instance.name)

@@ -176,6 +176,52 @@ def test_stop_with_a_hold_can_be_undone(engine: EngineRun) -> None:
     assert engine.request("POST", "/api/v1/instances/web:one/undo")[0] == 409
 
 
+def test_a_stop_without_a_hold_can_be_undone_by_a_start(engine: EngineRun) -> None:
+    before = engine.wait_state("web:one", "healthy")
+    assert engine.stop_instance("web:one") == 204
+    assert engine.wait_state("web:one", "stopped")["undo"] == "stop"
+    assert engine.request("POST", "/api/v1/instances/web:one/undo")[0] == 200
+    after = engine.wait_state("web:one", "healthy")
+    assert after["pid"] != before["pid"]
+    assert engine.request("POST", "/api/v1/instances/web:one/undo")[0] == 409
+    assert engine.stop_instance("web:one") == 204
+    assert engine.restart("web:one")[0] == 200
+    assert engine.instance("web:one").get("undo", "") == "", "it runs: nothing is to be undone"
+
+
+def test_a_request_for_what_is_held_is_served_or_refused_at_once(engine: EngineRun) -> None:
+    before = engine.wait_state("web:one", "healthy")
+    assert engine.request("DELETE", "/api/instances/web:one?hold=10")[0] == 204
+    wait_until(lambda: engine.state("web:one") == "draining", "the stop is seen")
+    start = time.monotonic()
+    assert engine.visit("one.web")[0] == 200
+    assert time.monotonic() - start < 3.0
+    after = engine.wait_state("web:one", "healthy")
+    assert (after["pid"], after.get("undo", "")) == (before["pid"], "")
+
+    text = CONFIG.replace("[service.deaf]", 'wake = "never"\n[service.deaf]')
+    engine.config.write_text(text)
+    wait_until(lambda: engine.get("/api/v1/config")["text"] == text, "it is in force")
+    assert engine.request("DELETE", "/api/instances/web:one?hold=10")[0] == 204
+    start = time.monotonic()
+    assert engine.visit("one.web")[0] == 503
+    assert time.monotonic() - start < 3.0
+    assert engine.request("POST", "/api/v1/instances/web:one/undo")[0] == 200
+    assert engine.wait_state("web:one", "healthy")["pid"] == before["pid"]
+
+
+def test_what_was_never_known_is_neither_restarted_nor_stopped(engine: EngineRun) -> None:
+    engine.wait_state("web:one", "healthy")
+    for ask in (lambda: engine.restart("web:on"), lambda: engine.restart("web:else")):
+        status, body = ask()
+        assert status == 404
+        assert body["kind"] == "not_found"
+    assert "did you mean web:one?" in engine.restart("web:on")[1]["error"]
+    assert "ten spawn deaf:zz makes it" in engine.restart("deaf:zz")[1]["error"]
+    assert engine.stop_instance("web:on") == 404
+    assert set(engine.instances()) == {"web:one"}
+
+
 def test_environment_of_the_engine_does_not_reach_tenants(
     make_engine: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,11 +254,11 @@ class LifeMachine(RuleBasedStateMachine):
 
     @rule(hold_seconds=st.sampled_from([0.0, 10.0]), is_kind=st.booleans())
     def stop_to_the_end(self, hold_seconds: float, is_kind: bool) -> None:
-        """After Stop it ends stopped, whatever the program does and however many requests come."""
+        """After Stop it ends stopped, whatever the program does, unless one wakes what is held."""
         self.play(Stop(hold_seconds))
         if self.world.is_launching:
             self.answer_launch(is_good=True)
-        if self.life.state is State.DRAINING:
+        if self.life.state is State.DRAINING and not self.life.is_held:
             self.play(Start(By.REQUEST))
         if is_kind and self.world.is_alive:
             self.exit(Exited(0))

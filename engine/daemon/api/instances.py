@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
@@ -187,27 +188,32 @@ class Instances:
                 return _unknown(name)
             await self._control.stop(name, actor=found.name, hold_seconds=query.hold)
         except NotFound:
-            return _unknown(name)
+            return self._not_known(name, found)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def restart(self, request: Request) -> Response:
-        """Stop it if it runs, and start it, also where it never ran."""
+        """Stop it if it runs, and start it; one that was never known is not made by this."""
         found = may_write(request)
         name = path_name(request, found)
         service, _, ident = name.partition(":")
         spawnable_name(self._control, service, ident)
         try:
-            view = await self._restart_or_spawn(name, found.name)
+            self._control.instance(name)
+        except NotFound:
+            return self._not_known(name, found)
+        try:
+            view = await self._control.restart(name, actor=found.name)
         except TenError as failure:
             return describe(failure, HTTPStatus.INTERNAL_SERVER_ERROR)
         return self._spawned(view)
 
-    async def _restart_or_spawn(self, name: str, actor: str) -> InstanceView:
-        try:
-            self._control.instance(name)
-        except NotFound:
-            return await self._control.spawn(name, actor=actor)
-        return await self._control.restart(name, actor=actor)
+    def _not_known(self, name: str, found: Credential) -> Response:
+        """Answer 404 with the nearest name the caller may know of, and what makes one."""
+        known = [view.name for view in self._control.instances() if found.reaches(view.id)]
+        near = difflib.get_close_matches(name, known, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"ten spawn {name} makes it"
+        body = {"error": f"Instance not found: {name}; {advice}", "kind": "not_found"}
+        return reply(body, HTTPStatus.NOT_FOUND)
 
     async def weight(self, request: Request) -> Response:
         """Set its share of the traffic; the answer echoes what was asked, at most 100 is kept."""

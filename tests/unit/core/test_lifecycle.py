@@ -506,6 +506,18 @@ def test_undo_reopens_the_route_to_the_same_process() -> None:
     assert (life.pid, life.desired, life.undo) == (7, Desired.RUNNING, "")
 
 
+def test_a_request_wakes_what_is_held_but_not_what_still_drains() -> None:
+    play = held()
+    play >> Start(By.REQUEST) << ()
+    play >> Drained() << CancelTimer(Timer.DRAIN)
+    assert play.life.is_held
+    assert wake_refusal(play.life, 1.0) is None
+    life = (play >> Start(By.REQUEST) << (CancelTimer(Timer.HOLD), Watch(), OPEN)).done(
+        State.HEALTHY
+    )
+    assert (life.pid, life.desired, life.is_held) == (7, Desired.RUNNING, False)
+
+
 def test_undo_before_it_was_drained() -> None:
     (held() >> Undo() << (CancelTimer(Timer.DRAIN), CancelTimer(Timer.HOLD), Watch(), OPEN)).done(
         State.HEALTHY

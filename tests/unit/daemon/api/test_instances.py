@@ -182,14 +182,18 @@ def test_names_that_are_none_are_400(local: Served, method: str, what: str, text
     assert "Expected format: process:id" in answer.json()["error"]
 
 
-def test_restart_starts_also_what_never_ran(local: Served) -> None:
+def test_restart_starts_no_unknown_one(local: Served) -> None:
     pid = local.control.views["api:alice"].pid
     answer = local.ask("POST", "/api/instances/api:alice/restart")
     assert answer.status == 200
     assert answer.json()["instance"] == "api:alice"
     assert local.control.views["api:alice"].pid != pid or answer.json()["port"]
+    answer = local.ask("POST", "/api/instances/api:alise/restart")
+    assert (answer.status, answer.json()["kind"]) == (404, "not_found")
+    assert answer.json()["error"] == "Instance not found: api:alise; did you mean api:alice?"
     answer = local.ask("POST", "/api/instances/api:fresh/restart")
-    assert answer.json()["instance"] == "api:fresh"
+    assert "ten spawn api:fresh makes it" in answer.json()["error"]
+    assert "api:fresh" not in local.control.views
     answer = local.ask("POST", "/api/instances/zz:fresh/restart")
     assert (answer.status, answer.json()["error"]) == (500, "Unknown process: zz")
 
