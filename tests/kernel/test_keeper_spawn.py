@@ -1,6 +1,7 @@
 """Orders of the engine to the keeper: spawn, kill, ack, release, sockets."""
 
 import errno
+import json
 import os
 import select
 import signal
@@ -204,6 +205,28 @@ def test_a_step_that_hangs_is_given_up_and_named(
     told = _wait_reply(engine, seq)
     assert (told["step"], told["errno"]) == (f"cgroup {stuck}", errno.ETIMEDOUT)
     assert 9 < time.monotonic() - began < 13
+
+
+@both_reapers
+@pytest.mark.parametrize("before", [[["reap"]], _inside()], ids=["process", "namespace"])
+def test_a_program_killed_before_its_exec_names_the_step_it_was_in(
+    kept: Host, engine: Played, tmp_path: Path, before: list[list[object]]
+) -> None:
+    """It is noted down long before: that alone does not make it a program that ran."""
+    stuck = tmp_path / "stuck"
+    stuck.mkdir()
+    os.mkfifo(stuck / "cgroup.procs")
+    plan = shell("true", *before, ["cgroup", str(stuck)])
+    seq = engine.order("spawn", name="a:b", plan=plan, cgroup="", blob={})
+    record = kept.run / "instances" / "a:b.json"
+    wait_for(record.exists)
+    main = json.loads(record.read_text())["main_pid"]
+    # What it sleeps in is the opening of the FIFO.
+    wait_for(lambda: Path(f"/proc/{main}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+    os.kill(main, signal.SIGKILL)
+    told = engine.find("reply", re=seq)
+    assert (told["ok"], told["step"], told["errno"]) == (False, f"cgroup {stuck}", errno.ECHILD)
+    wait_for(lambda: not record.exists())
 
 
 def _wait_reply(engine: Played, seq: int) -> object:

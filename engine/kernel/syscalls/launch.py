@@ -8,7 +8,7 @@ PID 1. Reports, one message each:
 | report | from | meaning |
 |---|---|---|
 | init | PID 1 of a new namespace | its host pid is the sender's |
-| ready | the program | all steps but the exec are done; it waits for the answer `go` |
+| ready | the program | its host pid is the sender's; before the exec it waits for the answer `go` |
 | [index, errno, path] | any | that step failed (-1: before the first) |
 
 The socket is closed by the exec: its end without a failure says that the program runs.
@@ -98,12 +98,15 @@ class Program:
             os.closerange(_REAPER_FD, _REAPER_FD + 1)
             syscalls.set_name(reaper.NAME)
             process.reap(main, _STATUS_FD, is_init=self.reaper == 1)
+        # So early, the parent notes it down while the other steps are done.
+        os.write(_REPORT_FD, b"ready")
 
     def _exec(self, file: str, argv: list[str], env: dict[str, str]) -> None:
         # Below a subreaper the program may not outlive it; PID 1 takes all along anyway.
         if self.reaper > 1 and not syscalls.set_pdeathsig(signal.SIGKILL, self.reaper):
             os._exit(1)
-        os.write(_REPORT_FD, b"ready")
+        if not self.reaper:
+            os.write(_REPORT_FD, b"ready")
         if os.read(_REPORT_FD, 16) != b"go":
             os._exit(1)  # the parent died before its record of us was written
         process.execute(file, argv, env)
@@ -117,7 +120,7 @@ class Launch:
             go, it ends and leaves PID 1 behind.
         pid: The process that stands for the program: itself, its PID 1 or its reaper; 0 until
             it is known.
-        main_pid: The program, 0 until it is ready to be executed.
+        main_pid: The process that becomes the program, 0 until it is known.
         pidfd: Of `pid`, and before that of `child`. To be taken over by the caller.
         status_fd: Where a reaper writes the true wait status. To be taken over by the caller.
         failure: Step, errno, path and index of what failed, None while nothing has.
@@ -189,7 +192,7 @@ class Launch:
                 self.status_fd = -1
         elif report:
             self._fail(*json.loads(report))
-        elif not self.main_pid:
+        elif not self.main_pid or self._page[0] < len(self._plan) - 1:
             self.give_up(errnos.ECHILD)
         return report
 

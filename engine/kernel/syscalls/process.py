@@ -1,5 +1,6 @@
 """Short sequences of system calls around fork, exec and wait, and what /proc says of processes."""
 
+import _signal  # type: ignore[import-not-found]  # `signal` makes enums of all: 0.4 ms a launch
 import _thread
 import contextlib
 import errno as errnos
@@ -37,6 +38,9 @@ _RESET = PASSED_ON | {
     signal.SIGTTOU,
 }
 """Signals the keeper handles, or may have been started with as ignored, by nohup(1) or a shell."""
+
+_DEFAULT = int(signal.SIG_DFL)
+_ALL_SIGNALS = frozenset(map(int, signal.valid_signals()))
 
 _AWAITED = PASSED_ON | {signal.SIGCHLD, KILL_ALL}
 
@@ -139,7 +143,7 @@ def notify(state: str) -> None:
 
 def fork(in_child: Callable[[], object], how: Callable[[], int] = os.fork) -> int:
     """Fork, and run a function in the child with all signals blocked; it ends with status 127."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    mask = _signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         pid = how()
         if pid == 0:
@@ -148,7 +152,7 @@ def fork(in_child: Callable[[], object], how: Callable[[], int] = os.fork) -> in
             finally:
                 os._exit(127)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return pid
 
 
@@ -163,8 +167,8 @@ def place_fds(fds: Sequence[int]) -> None:
 def execute(file: str, argv: list[str], env: dict[str, str]) -> None:
     """Execute a file, looked for in env's PATH, with no signal blocked, ignored or handled."""
     for number in _RESET:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _signal.signal(number, _DEFAULT)
+    _signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execvpe(file, argv, env)  # noqa: S606 - no shell is what is meant
 
 
