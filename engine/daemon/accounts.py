@@ -50,6 +50,10 @@ class Accounts:
         self._store.save_uid(name, uid)
         return uid
 
+    def known_uid(self, name: str) -> int:
+        """Give the uid an instance has; without one the first of the range, which it may get."""
+        return self._store.uids().get(name, self._registry.config.settings.user_range[0])
+
     def _folder(self, name: str) -> Path:
         service, ident = split_instance(name)
         return self._data_dir / service / ident

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from engine.core.doctor import Report
+    from engine.core.inspection import Inspection
     from engine.core.spec import Config
     from engine.core.wire import (
         ConfigView,
@@ -215,6 +217,18 @@ class Control(Protocol):
 
     def requests_total(self) -> dict[str, RequestTotals]:
         """Counters of the door for each instance, since the engine's database began."""
+        ...
+
+    async def inspect(self, name: str) -> Inspection:
+        """Give the plan of an instance and what its process really has.
+
+        Raises:
+            NotFound: Not known.
+        """
+        ...
+
+    async def examine(self) -> Report:
+        """Tell what this host can and cannot do, as the engine sees it; takes half a second."""
         ...
 
     async def reload(self, *, actor: str) -> ConfigView:

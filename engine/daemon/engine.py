@@ -22,11 +22,13 @@ from engine.daemon.api.listener import Listener
 from engine.daemon.auth import DATABASE_FILE, Auth
 from engine.daemon.clock import wall
 from engine.daemon.config_watch import ConfigWatch
+from engine.daemon.doctor import Doctor
 from engine.daemon.door_link import Doors
 from engine.daemon.engine_control import EngineControl, Identity
 from engine.daemon.feeds import Feeds
 from engine.daemon.figures import Figures
 from engine.daemon.force import Force
+from engine.daemon.inspector import Inspector
 from engine.daemon.journal import Journal
 from engine.daemon.keeper_link import KeeperLink
 from engine.daemon.launcher import Launcher
@@ -177,6 +179,8 @@ class Engine:
             figures=self._figures,
             logs=LogsView(self._feeds, self._registry),
             reloader=self._reloader,
+            inspector=Inspector(self._registry, self._supervisor.tools.launcher),
+            doctor=Doctor(self._registry, options.data_dir, options.port),
         )
 
     def _snapshot(self) -> Snapshot:

@@ -13,12 +13,16 @@ from engine.core.wire import API_VERSION, EngineView, HostSample, Sample, Snapsh
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from engine.core.doctor import Report
+    from engine.core.inspection import Inspection
     from engine.core.spec import Config
     from engine.core.wire import ConfigView, Event, InstanceView, LogMatches, LogWindow
     from engine.core.wire_limits import LimitsView
     from engine.daemon.acts import Acts
     from engine.daemon.control import RequestTotals
+    from engine.daemon.doctor import Doctor
     from engine.daemon.figures import Figures
+    from engine.daemon.inspector import Inspector
     from engine.daemon.limit_acts import LimitActs
     from engine.daemon.logs_view import LogsView
     from engine.daemon.registry import Registry
@@ -55,6 +59,8 @@ class EngineControl:
         figures: Figures,
         logs: LogsView,
         reloader: Reloader,
+        inspector: Inspector,
+        doctor: Doctor,
     ) -> None:
         """Take the parts."""
         self._identity = identity
@@ -66,6 +72,8 @@ class EngineControl:
         self._figures = figures
         self._logs = logs
         self._reloader = reloader
+        self._inspector = inspector
+        self._doctor = doctor
 
     @property
     def config(self) -> Config:
@@ -137,6 +145,14 @@ class EngineControl:
     def requests_total(self) -> dict[str, RequestTotals]:
         """See `Control`."""
         return {**self._store.requests()}
+
+    async def inspect(self, name: str) -> Inspection:
+        """See `Control`."""
+        return await self._inspector.inspect(name)
+
+    async def examine(self) -> Report:
+        """See `Control`."""
+        return await self._doctor.examine()
 
     # --- acts ---
 

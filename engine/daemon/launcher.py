@@ -18,6 +18,7 @@ from engine.core.spec import Isolation
 from engine.core.wire import EventKind, Why
 from engine.daemon.clock import wall
 from engine.daemon.packets import close_all
+from engine.daemon.plans import Plans
 from engine.daemon.process import LiveProcess, drop, end_all
 from engine.kernel.cgroup import Cgroup, CgroupTree
 from engine.kernel.ownership import give_folder
@@ -43,7 +44,11 @@ log = logging.getLogger(__name__)
 
 
 class Launcher:
-    """Launches instances; what fails leaves nothing behind."""
+    """Launches instances; what fails leaves nothing behind.
+
+    Attributes:
+        plans: Of the launches.
+    """
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class Launcher:
         self._group = group
         self._data_dir = data_dir
         self._promised: set[int] = set()
+        self.plans = Plans(data_dir)
 
     async def launch(self, instance: Instance) -> LiveProcess:
         """Start the program of an instance.
@@ -105,20 +111,11 @@ class Launcher:
     async def _spawn(
         self, instance: Instance, port: int, cgroup: Cgroup | None, account: Account | None
     ) -> LiveProcess:
-        spec, settings = instance.spec, self._registry.config.settings
+        spec = instance.spec
         path = "" if cgroup is None else cgroup.path
-        plan = build_plan(
-            spec,
-            instance.id,
-            port=port,
-            data_dir=str(self._data_dir),
-            cgroup=path,
-            environ=os.environ,
-            pass_env=settings.pass_env,
-            secret=[path for path in (self._registry.config.path,) if path],
-            account=account,
-        )
+        plan = self._plan(instance, port, path, account)
         self._check_way(plan, str(self._folder(instance)), account)
+        self.plans.keep(instance.name, instance.generation, plan)
         blob = Blob(
             port=port,
             spec_digest=spec_digest(spec),
@@ -149,6 +146,38 @@ class Launcher:
             )
         self._feeds.attach(instance.name, (fds[1], fds[2]))
         return LiveProcess((reply.pid, reply.main_pid), fds[0], blob, cgroup)
+
+    def _plan(self, instance: Instance, port: int, cgroup: str, account: Account | None) -> Plan:
+        return build_plan(
+            instance.spec,
+            instance.id,
+            port=port,
+            data_dir=str(self._data_dir),
+            cgroup=cgroup,
+            environ=os.environ,
+            pass_env=self._registry.config.settings.pass_env,
+            secret=[path for path in (self._registry.config.path,) if path],
+            account=account,
+        )
+
+    def plan_again(self, instance: Instance) -> Plan:
+        """Plan a launch as it would be now, or was where that is not known; changes nothing.
+
+        Raises:
+            TenError: The configuration or the host is in the way.
+        """
+        process, cgroup = instance.process, ""
+        if process is not None and process.cgroup is not None:
+            cgroup = process.cgroup.path
+        elif process is None and self._tree is not None:
+            cgroup = f"{self._tree.path}/{self._group}/{instance.name}"
+        account = account_of(
+            instance.spec,
+            instance.id,
+            home=str(self._folder(instance)),
+            uid_of=self._accounts.known_uid,
+        )
+        return self._plan(instance, instance.port, cgroup, account)
 
     def _check_way(self, plan: Plan, folder: str, account: Account | None) -> None:
         """Refuse what would start and then not reach its own folder."""

@@ -139,6 +139,7 @@ class Supervisor:
             self.tools.store.forget_instance(instance.name)
         except StoreError as error:
             log.error("%s is not forgotten: %s", instance.name, error)
+        self.tools.launcher.plans.forget(instance.name)
         self.tools.routes.touch()
         self.tools.broadcaster.publish(InstanceGone(name=instance.name))
 

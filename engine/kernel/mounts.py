@@ -72,5 +72,31 @@ def mount_of(path: str, mounts: list[Mount]) -> Mount | None:
     return found
 
 
+class Tree:
+    """Mounts as paths are looked up in them: what a later mount covers is not found."""
+
+    def __init__(self, mounts: list[Mount]) -> None:
+        """Take all mounts of one process, in the order they were made."""
+        ids = {each.id for each in mounts}
+        self._below = {(each.parent, each.target): each for each in mounts}
+        self._root = next((each for each in mounts if each.parent not in ids), None)
+
+    def find(self, path: str) -> Mount | None:
+        """Find the mount that a path without links lies on."""
+        found, place = self._enter(self._root, "/"), ""
+        for part in filter(None, path.split("/")):
+            place = f"{place}/{part}"
+            found = self._enter(found, place)
+        return found
+
+    def _enter(self, mount: Mount | None, place: str) -> Mount | None:
+        """Go to what is mounted on a mount at a place, and on that, and on that."""
+        while mount is not None and (above := self._below.get((mount.id, place))) is not None:
+            if above.id == mount.id:
+                break
+            mount = above
+        return mount
+
+
 def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match.group(1), 8)), text)

@@ -101,6 +101,7 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         **{name: _lazy("handover", name) for name in ("serve", "config", "doctor")},
         **{name: _lazy("instances", name) for name in _INSTANCE_COMMANDS},
         "token-gen": _lazy("handover", "token_gen"),
+        "inspect": _lazy("inspecting", "inspect"),
         "logs": _lazy("logs", "logs"),
         "set": _lazy("limits", "set_limits"),
         "init": _lazy("scaffold", "init"),

@@ -148,6 +148,8 @@ def _add_instances(commands: _Commands) -> None:
         text="memory_max=512M cpu_max=50% pids_max=100 ...; KEY= goes back to the configuration",
     )
     limits.flag("--reset", text="go back to the configuration with all")
+    inspect = commands.add("inspect", "show an instance's plan and what its process really has")
+    inspect.instance().flag("--json", text="for programs")
     weight = commands.add("weight", "set an instance's share of its service's traffic")
     weight.instance().option("weight", type=_weight, metavar="W", text="0 to 100; 0 is nothing")
 

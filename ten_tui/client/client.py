@@ -7,7 +7,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from engine.core.doctor import Report
 from engine.core.errors import EngineUnreachable, TenError
+from engine.core.inspection import Inspection
 from engine.core.wire import (
     ConfigView,
     EngineView,
@@ -218,6 +220,14 @@ class Client:
     def reset_limits(self, name: str) -> LimitsView:
         """Take all that were set for an instance back to the configuration."""
         return self._act("DELETE", _limits(name), LimitsView)
+
+    def inspect(self, name: str) -> Inspection:
+        """Give the plan of an instance, and what its process really has."""
+        return self._get(_instance(name, "inspect"), Inspection)
+
+    def doctor(self) -> Report:
+        """Tell what the engine's host can and cannot do."""
+        return self._get("/api/doctor", Report, ACTION_SECONDS)
 
     def log_window(
         self,

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from engine.core.errors import TenError
 from engine.daemon.api.deploys import Deploys
 from engine.daemon.api.guard import Guard
+from engine.daemon.api.inspecting import Inspecting
 from engine.daemon.api.instances import Instances
 from engine.daemon.api.limits import Limits
 from engine.daemon.api.live import Live
@@ -57,6 +58,7 @@ def make_app(control: Control, *, auth: Auth, is_local: bool) -> Starlette:
             Route("/", _page, methods=["GET"]),
             Route("/health", _health, methods=["GET"]),
             *Instances(control).routes(),
+            *Inspecting(control).routes(),
             *Deploys(control).routes(),
             *Logs(control, closing).routes(),
             *Telemetry(control).routes(),
