@@ -261,7 +261,7 @@ def drop_capabilities(keep: Iterable[str] = ()) -> None:
     come last among the steps that need privileges, after the change of user. Source:
     capabilities(7).
     """
-    names, kept, zero = set(keep), [], ctypes.c_ulong(0)
+    names, kept, drop = set(keep), [], libc.prctl
     # After a change of user they are permitted, but not in effect; this needs setpcap to be.
     _set_capabilities(_permitted_capabilities(), 0)
     for number, name in enumerate(CAPABILITIES):
@@ -269,7 +269,7 @@ def drop_capabilities(keep: Iterable[str] = ()) -> None:
             kept.append(number)
         else:
             # May fail: EINVAL on a kernel older than the capability, EPERM without privileges.
-            libc.prctl(PR_CAPBSET_DROP, number, zero, zero, zero)
+            drop(PR_CAPBSET_DROP, number)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     mask = sum(1 << number for number in kept)
     _set_capabilities(mask, mask)

@@ -5,7 +5,7 @@ A device of the host is bound read-only: the device can be written as ever, but 
 and owner, which are the host's, cannot be changed.
 """
 
-import contextlib
+import errno as errnos
 import os
 import stat
 from collections.abc import Iterable
@@ -48,30 +48,28 @@ def cover(path: str, keep: Iterable[str], mode: int, size: str = "") -> None:
 def mask(paths: Iterable[str]) -> None:
     """Make files empty and directories closed, without a word where there are none."""
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(os.lstat(path).st_mode):
+        try:
+            syscalls.mount("/dev/null", path, "", syscalls.MS_BIND)
+        except syscalls.KernelError as error:
+            if error.errno == errnos.ENOTDIR:  # no file goes over a directory
                 flags = _NOTHING | syscalls.MS_RDONLY
                 syscalls.mount("tmpfs", path, "tmpfs", flags, "mode=0,size=4k")
-            else:
-                syscalls.move_mount(syscalls.open_tree("/dev/null"), path)
+            elif error.errno != errnos.ENOENT:
+                raise
 
 
 def protect(paths: Iterable[str], writable: Iterable[str]) -> None:
     """Make directories read-only with all that is mounted below, but some paths.
 
     Args:
-        paths: Directories, mount points or not; those that are not there are passed over.
+        paths: Directories, mount points or not.
         writable: Paths below one of them that stay as they are.
     """
     spared = [(target, syscalls.open_tree(target)) for target in writable]
     for path in paths:
-        if path == "/":
-            syscalls.set_readonly(path)
-            continue
-        with contextlib.suppress(FileNotFoundError):
-            tree = syscalls.open_tree(path)
-            syscalls.set_readonly("", tree)
-            syscalls.move_mount(tree, path)
+        if path != "/":
+            syscalls.mount(path, path, "", syscalls.MS_BIND | syscalls.MS_REC)
+        syscalls.set_readonly(path)
     for target, tree in spared:
         syscalls.move_mount(tree, target)
 
@@ -87,17 +85,21 @@ def make_dev(path: str, keep: Iterable[str], pts_options: str) -> None:
     nodes = [*(f"{path}/{name}" for name in DEVICES), *keep]
     trees = [(node, syscalls.open_tree(node)) for node in nodes]
     syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID, "mode=755,size=64k")
-    flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
-    for name, fstype, options in (("pts", "devpts", pts_options), ("shm", "tmpfs", "mode=1777")):
+    own = f"{path}/shm/"
+    for name in ("pts", "shm"):
         os.mkdir(f"{path}/{name}")
-        extra = syscalls.MS_NODEV if name == "shm" else 0
-        syscalls.mount(fstype, f"{path}/{name}", fstype, flags | extra, options)
     for name, target in _LINKS:
         os.symlink(target, f"{path}/{name}")
     for node, tree in trees:
-        syscalls.set_readonly("", tree)
-        _attach(tree, node)
-    syscalls.mount("", path, "", syscalls.MS_NOSUID | _READONLY)
+        if not node.startswith(own):
+            _attach(tree, node)
+    syscalls.set_readonly(path)
+    flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
+    syscalls.mount("devpts", f"{path}/pts", "devpts", flags, pts_options)
+    syscalls.mount("tmpfs", f"{path}/shm", "tmpfs", flags | syscalls.MS_NODEV, "mode=1777")
+    for node, tree in trees:
+        if node.startswith(own):
+            _attach(tree, node)
 
 
 def _attach(tree: int, target: str) -> None:
@@ -106,7 +108,10 @@ def _attach(tree: int, target: str) -> None:
     if stat.S_ISDIR(os.fstat(tree).st_mode):
         os.makedirs(target, exist_ok=True)
     else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+        try:
+            os.mknod(target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target))
+            os.mknod(target)
     os.umask(mask)
     syscalls.move_mount(tree, target)
