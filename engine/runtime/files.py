@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls
-from engine.runtime.sight import given_paths, is_below, is_engines, named_paths, outermost
+from engine.runtime.sight import found_paths, given_paths, is_below, is_engines, outermost
 from engine.runtime.steps import Hide, MakeDev, MakeDir, MakeReadOnly, Mask, MountStep
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
     from engine.runtime.steps import Launchable, Step
 
 PRIVATE = ("/tmp", "/dev/shm")  # noqa: S108 - these are what is hidden
@@ -98,14 +100,13 @@ def file_steps(what: Launchable, *, is_rootless: bool) -> list[Step]:
     """Plan what is mounted, all in the instance's mount namespace."""
     proc = MountStep("proc", "/proc", "proc", _PROC_FLAGS)
     if what.hardening.level is Hardening.OFF:
-        places = [place for place in map(os.path.realpath, PRIVATE) if os.path.isdir(place)]
-        wanted = named_paths(what, {*places, what.data_dir})
-        covers = [Hide(each, outermost(each, (*wanted, what.own_dir)), STICKY) for each in places]
-        return [*covers, *_hide_engine(what, wanted, places), proc]
+        return [*_hide_private(what), proc]
     places = _covered_places()
-    wanted = named_paths(what, {*places, "/dev", what.data_dir})
+    hidden = {*places, "/dev", what.data_dir}
+    given = given_paths(what, hidden)
+    wanted = [*given, *found_paths(what, hidden)]
     return [
-        _protect_system(what, places),
+        _protect_system(what, given, places),
         *_cover(what, wanted, places),
         MakeDev("/dev", outermost("/dev", wanted), _pts_options(is_rootless=is_rootless)),
         proc,
@@ -119,6 +120,15 @@ def file_steps(what: Launchable, *, is_rootless: bool) -> list[Step]:
     ]
 
 
+def _hide_private(what: Launchable) -> list[Step]:
+    """Cover just what everybody may write, and the engine's own."""
+    places = [place for place in map(os.path.realpath, PRIVATE) if os.path.isdir(place)]
+    hidden = {*places, what.data_dir}
+    wanted = [*given_paths(what, hidden), *found_paths(what, hidden)]
+    covers = [Hide(each, outermost(each, (*wanted, what.own_dir)), STICKY) for each in places]
+    return [*covers, *_hide_engine(what, wanted, places)]
+
+
 @functools.cache
 def _existing(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Give those of the kernel's paths that this kernel has; that does not change while it runs."""
@@ -126,16 +136,17 @@ def _existing(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(filter(os.path.exists, full))
 
 
-def _covered_places() -> list[str]:
-    """Find what there is to cover, links resolved, none below another."""
-    found: list[str] = []
-    for place in sorted({os.path.realpath(each) for each in COVERED}):
+def _covered_places() -> dict[str, tuple[int, str]]:
+    """Find what there is to cover, links resolved, none below another, with its options."""
+    found: dict[str, tuple[int, str]] = {}
+    resolved = {os.path.realpath(place): options for place, options in COVERED.items()}
+    for place, options in sorted(resolved.items()):
         if os.path.isdir(place) and not any(is_below(place, other) for other in found):
-            found.append(place)
+            found[place] = options
     return found
 
 
-def _protect_system(what: Launchable, places: list[str]) -> Step:
+def _protect_system(what: Launchable, given: Iterable[str], places: Iterable[str]) -> Step:
     """Make all there is read-only but the instance's own folder.
 
     With "default" it may also write to its working directory and to what it is given in arguments
@@ -143,20 +154,20 @@ def _protect_system(what: Launchable, places: list[str]) -> Step:
     """
     writable = [what.own_dir]
     if what.hardening.level is not Hardening.STRICT:
-        given = map(os.path.realpath, given_paths(what, {*places, "/dev", what.data_dir}))
-        writable += [path for path in given if not f"{path}/".startswith(_SYSTEM)]
+        resolved = map(os.path.realpath, given)
+        writable += [path for path in resolved if not f"{path}/".startswith(_SYSTEM)]
         writable += [what.workdir]
     return MakeReadOnly(("/",), outermost("/", set(writable) - {"/", *places}))
 
 
-def _cover(what: Launchable, wanted: list[str], places: list[str]) -> list[Step]:
+def _cover(
+    what: Launchable, wanted: list[str], places: Mapping[str, tuple[int, str]]
+) -> list[Step]:
     """Cover the host's folders but those that are named themselves."""
-    sizes = {os.path.realpath(place): options for place, options in COVERED.items()}
     resolver = os.path.dirname(os.path.realpath("/etc/resolv.conf"))
     kept = [*wanted, what.own_dir, resolver, *filter(os.path.exists, _SHARED_STATE)]
     steps: list[Step] = []
-    for place in places:
-        mode, size = sizes[place]
+    for place, (mode, size) in places.items():
         if mode == STICKY or place not in wanted:
             steps.append(Hide(place, outermost(place, kept), mode, size))
     home = what.env.get("HOME", "")
@@ -165,20 +176,20 @@ def _cover(what: Launchable, wanted: list[str], places: list[str]) -> list[Step]
     return steps
 
 
-def _secrets(what: Launchable, wanted: list[str], places: list[str]) -> tuple[str, ...]:
+def _secrets(what: Launchable, wanted: list[str], places: Collection[str]) -> tuple[str, ...]:
     """Find what is to be masked: secrets there are, unless the service names them or in them."""
     found = [path for each in _SECRET for path in (glob.glob(each) if "*" in each else [each])]
-    homes = [path for path in (what.env.get("HOME", ""), *wanted) if _is_home(path, places)]
+    homes = [path for path in wanted if _is_home(path, places)]
     found += [os.path.join(home, name) for home in homes for name in _SECRET_AT_HOME]
     named = {*wanted, *what.argv, *what.named}
     return tuple(
         path
-        for path in dict.fromkeys((*map(os.path.realpath, found), *what.secret))
+        for path in (*map(os.path.realpath, filter(os.path.lexists, found)), *what.secret)
         if os.path.exists(path) and not any(f"{each}/".startswith(f"{path}/") for each in named)
     )
 
 
-def _is_home(path: str, places: list[str]) -> bool:
+def _is_home(path: str, places: Collection[str]) -> bool:
     """Tell whether a path is somebody's home, as a whole."""
     return path in places or os.path.dirname(path) == "/home"
 
@@ -188,7 +199,7 @@ def _pts_options(*, is_rootless: bool) -> str:
     return "newinstance,ptmxmode=0666,mode=0620" + ("" if is_rootless else ",gid=5")
 
 
-def _hide_engine(what: Launchable, wanted: list[str], places: list[str]) -> list[Step]:
+def _hide_engine(what: Launchable, wanted: list[str], places: Iterable[str]) -> list[Step]:
     """Hide the data directory but the instance's own, and the API's socket where it lies apart."""
     own = [each for each in wanted if not is_engines(each, what.data_dir)]
     socket_dir = _short_dir(what.data_dir, places)
@@ -198,7 +209,7 @@ def _hide_engine(what: Launchable, wanted: list[str], places: list[str]) -> list
     ]
 
 
-def _short_dir(data_dir: str, places: list[str]) -> str:
+def _short_dir(data_dir: str, places: Iterable[str]) -> str:
     """Find the folder outside where the engine's API listens; "" where its path is not too long.
 
     Whoever has root's uid and reaches that socket is taken for root.

@@ -47,24 +47,23 @@ def is_engines(path: str, data_dir: str) -> bool:
     return first.startswith(_ENGINE_OWN)
 
 
-def named_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
-    """Find what the configuration names: folders, and those that files lie in.
+def given_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
+    """Find what an instance works with: its working directory, arguments and own environment.
 
     Args:
         what: Of the instance.
         hidden: The places that are hidden as a whole, links resolved.
 
-    Returns: paths without links but perhaps the last part, the working directory first.
+    Returns: folders, and those that files lie in; without links but perhaps in the last part.
     """
-    programs = _resolved(_programs(what), what, hidden)
-    return [*given_paths(what, hidden), *programs, *_folders_of_path(what, hidden)]
-
-
-def given_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
-    """Find what of that it works with: its working directory, arguments and own environment."""
     given = [os.path.join(what.workdir, text) for text in what.argv[1:] if "\0" not in text]
     given += [text for text in what.named if text.startswith("/") and "\0" not in text]
     return [what.workdir, *_resolved(given, what, hidden)]
+
+
+def found_paths(what: Launchable, hidden: Collection[str]) -> list[str]:
+    """Find what it needs to run: its program with the interpreter, and the folders of PATH."""
+    return [*_resolved(_programs(what), what, hidden), *_folders_of_path(what, hidden)]
 
 
 def _resolved(paths: Iterable[str], what: Launchable, hidden: Collection[str]) -> list[str]:
@@ -145,6 +144,8 @@ def _folders_of_path(what: Launchable, hidden: Collection[str]) -> list[str]:
 
 def _leads_through(path: str, folder: str) -> bool:
     """Tell whether a folder, its links resolved, is on the way to a path."""
+    if os.path.realpath(path) == path:  # there are no links on the way
+        return path == folder or is_below(path, folder)
     while (above := os.path.dirname(path)) != path:
         if os.path.realpath(path) == folder:
             return True

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.hardening import HardeningSpec
-from engine.runtime.sight import named_paths, outermost
+from engine.runtime.sight import found_paths, given_paths, outermost
 from engine.runtime.steps import Launchable
 
 Name = Callable[..., list[str]]
@@ -32,7 +32,8 @@ def named(tmp_path: Path) -> Name:
             "secret": (),
         } | fields
         what = Launchable(**values)  # type: ignore[arg-type]
-        found = named_paths(what, {str(tmp_path), str(tmp_path / "me"), *hidden})
+        places = {str(tmp_path), str(tmp_path / "me"), *hidden}
+        found = given_paths(what, places) + found_paths(what, places)
         return [os.path.relpath(path, tmp_path) for path in outermost(str(tmp_path), found)]
 
     return make
