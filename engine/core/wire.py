@@ -72,6 +72,8 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
         p95_ms: 95th percentile of request latency, 0 where no request ended.
         log_lines: Lines a second to stdout and stderr together.
         log_errors: Lines a second to stderr.
+        psi_cpu, psi_memory, psi_io: Share of the last 10 s in which some task of it waited, in
+            percent; with "_full": in which all that were not idle did. 0 without PSI.
     """
 
     time: float
@@ -89,6 +91,12 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     log_lines: float = 0.0
     log_errors: float = 0.0
     pids: int = 0
+    psi_cpu: float = 0.0
+    psi_memory: float = 0.0
+    psi_io: float = 0.0
+    psi_cpu_full: float = 0.0
+    psi_memory_full: float = 0.0
+    psi_io_full: float = 0.0
 
 
 class HostSample(msgspec.Struct, frozen=True, array_like=True):
@@ -97,7 +105,8 @@ class HostSample(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         cpu_cores: Cores busy, all processes of the host together.
         cores: Cores there are.
-        psi_cpu, psi_memory, psi_io: "some avg10" in percent, -1 where the kernel has no PSI.
+        psi_cpu, psi_memory, psi_io: "some avg10" in percent, -1 where the kernel has no PSI;
+            with "_full": "full avg10", which the CPU of a whole host cannot have.
         engine_cpu_cores: What keeper, engine and doors use themselves.
     """
 
@@ -116,6 +125,8 @@ class HostSample(msgspec.Struct, frozen=True, array_like=True):
     disk_free_bytes: int = 0
     disk_total_bytes: int = 0
     engine_cpu_cores: float = 0.0
+    psi_memory_full: float = -1.0
+    psi_io_full: float = -1.0
 
 
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -126,6 +137,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         until: When the present state ends by itself (backoff, undo window), 0 if it does not.
         undo: What `undo` would do now ("" if nothing): "stop", "weight 50".
         activity_at: When the last request for it began or ended, 0 if none.
+        oom_kills: Processes of it that the kernel killed for lack of memory, ever.
         spec_changed: A config change waits for its restart.
     """
 
@@ -148,6 +160,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     storage_used_bytes: int = 0
     storage_quota_bytes: int = 0
     memory_limit_bytes: int = 0
+    oom_kills: int = 0
     spec_changed: bool = False
     why: Why | None = None
 

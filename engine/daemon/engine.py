@@ -35,6 +35,7 @@ from engine.daemon.launcher import Launcher
 from engine.daemon.limit_acts import LimitActs
 from engine.daemon.limiter import Limiter
 from engine.daemon.logs_view import LogsView
+from engine.daemon.oom import OomWatch
 from engine.daemon.packets import close_all
 from engine.daemon.ports import Ports
 from engine.daemon.prober import Prober
@@ -156,6 +157,7 @@ class Engine:
             feeds=self._feeds,
             prober=self._prober,
             sampler=sampler,
+            oom=OomWatch(self._journal),
         )
 
     def _count_lines(self, name: str) -> tuple[int, int]:

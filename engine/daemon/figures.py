@@ -112,6 +112,8 @@ class Figures:
             known = self._registry.instances.get(name)
             if known is not None:
                 known.series.append(sample)
+                if self._tools.oom.look(known) is not None:
+                    self._supervisor.tell(known)
         self._tools.broadcaster.publish(Samples(host=self.host, instances=samples))
         self._tools.store.flush()
         self._watch_storage()

@@ -34,6 +34,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         generation: Of the last launch that was ordered.
         state_since, activity_at: Seconds since the epoch.
         set_limits: Limits set for this instance over the configured ones.
+        oom_kills: See `Instance`.
     """
 
     life: Life
@@ -41,6 +42,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state_since: float = 0.0
     activity_at: float = 0.0
     set_limits: dict[str, str] = {}
+    oom_kills: int = 0
 
 
 class Enforced(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ class Instance:
         active_since: Monotonic; from when idleness counts.
         weight_before: What undo would give back, and until when (monotonic).
         set_limits: Limits as set for it alone, by key, over those of `spec`.
+        oom_kills: Processes of it that the kernel killed for lack of memory, ever.
         enforced: What holds of its limits while it runs.
         limiting: Held while its limits are written.
         stop_undo_until: Until when (monotonic) a stop that was not held can be taken back.
@@ -94,6 +97,7 @@ class Instance:
         self.timers: dict[Timer, asyncio.TimerHandle] = {}
         self.weight_before: tuple[int, float] | None = None
         self.set_limits: dict[str, str] = {}
+        self.oom_kills = 0
         self.enforced = Enforced()
         self.limiting = asyncio.Lock()
         self.stop_undo_until = 0.0
@@ -160,6 +164,7 @@ class Instance:
             state_since=self.state_since,
             activity_at=self.activity_at,
             set_limits=self.set_limits,
+            oom_kills=self.oom_kills,
         )
         return StoredInstance(
             name=self.name,
@@ -194,6 +199,7 @@ class Instance:
         self.state_since = kept.state_since or self.state_since
         self.activity_at = kept.activity_at
         self.set_limits = kept.set_limits
+        self.oom_kills = kept.oom_kills
 
     def view(self) -> InstanceView:
         """Describe it for the API."""
@@ -220,6 +226,7 @@ class Instance:
             activity_at=self.activity_at,
             storage_used_bytes=self.storage_used_bytes,
             storage_quota_bytes=spec.storage_quota_mb * 1024 * 1024,
+            oom_kills=self.oom_kills,
             memory_limit_bytes=self.enforced.memory_bytes if process else 0,
             spec_changed=process is not None and self.digest != self.wanted_digest,
             why=life.why,

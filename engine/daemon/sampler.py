@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import psutil
@@ -21,6 +20,7 @@ from engine.core.latency import Traffic, percentile
 from engine.core.wire import HostSample, Sample
 from engine.daemon.clock import wall
 from engine.daemon.instance import Enforced
+from engine.kernel.pressure import REFRESH_SECONDS, RESOURCES, Pressure, host_pressure
 from engine.kernel.proctable import (
     TICKS_PER_SECOND,
     ProcessIo,
@@ -33,6 +33,7 @@ from engine.kernel.proctable import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from engine.kernel.cgroup import Cgroup
 
@@ -44,12 +45,21 @@ IO_EVERY = 5
 
 P95 = 0.95
 
-_PRESSURE = "/proc/pressure"
-
 _NO_TRAFFIC = Traffic()
 
 
-class _Fields(TypedDict):
+class _Pressures(TypedDict):
+    """The fields of a sample that tell how long processes waited."""
+
+    psi_cpu: float
+    psi_memory: float
+    psi_io: float
+    psi_cpu_full: float
+    psi_memory_full: float
+    psi_io_full: float
+
+
+class _Fields(_Pressures):
     """The fields of a sample that tell of processes."""
 
     cpu_cores: float
@@ -116,6 +126,8 @@ class _Meter:
         self._has_io_controller = cgroup is not None and cgroup.io_stat() is not None
         self._io = _Io()
         self._io_turn = io_turn % IO_EVERY
+        self._pressures = _pressures({})
+        self._pressure_due = 0.0
         if cgroup is not None:
             self._update_cpu(cgroup, time.monotonic())
 
@@ -141,7 +153,14 @@ class _Meter:
             "io_read_bytes": self._read.rate,
             "io_write_bytes": self._write.rate,
             "pids": len(programs),
+            **self._update_pressure(now),
         }
+
+    def _update_pressure(self, now: float) -> _Pressures:
+        if self.cgroup is not None and now >= self._pressure_due:
+            self._pressure_due = now + REFRESH_SECONDS - 0.5
+            self._pressures = _pressures(self.cgroup.pressure())
+        return self._pressures
 
     def _update_cpu(self, cgroup: Cgroup, now: float) -> None:
         found = cgroup.cpu_stat()
@@ -158,6 +177,18 @@ class _Meter:
             read, write = self._io.update(pids)
         self._read.update(read, now)
         self._write.update(write, now)
+
+
+def _pressures(found: Mapping[str, Pressure]) -> _Pressures:
+    cpu, memory, io = (found.get(each, Pressure()) for each in RESOURCES)
+    return {
+        "psi_cpu": max(0.0, cpu.some),
+        "psi_memory": max(0.0, memory.some),
+        "psi_io": max(0.0, io.some),
+        "psi_cpu_full": max(0.0, cpu.full),
+        "psi_memory_full": max(0.0, memory.full),
+        "psi_io_full": max(0.0, io.full),
+    }
 
 
 class Sampler:
@@ -269,6 +300,7 @@ class HostSampler:
         for each in traffic:
             total.add(each.requests, each.errors, each.duration_ms_sum, each.buckets)
         memory = psutil.virtual_memory()
+        memory_pressure, io_pressure = host_pressure("memory"), host_pressure("io")
         free, size = _disk(self._data_dir)
         return HostSample(
             time=wall(),
@@ -277,9 +309,11 @@ class HostSampler:
             memory_bytes=memory.total - memory.available,
             memory_total_bytes=memory.total,
             load1=os.getloadavg()[0],
-            psi_cpu=_pressure("cpu"),
-            psi_memory=_pressure("memory"),
-            psi_io=_pressure("io"),
+            psi_cpu=host_pressure("cpu").some,
+            psi_memory=memory_pressure.some,
+            psi_io=io_pressure.some,
+            psi_memory_full=memory_pressure.full,
+            psi_io_full=io_pressure.full,
             requests=total.requests / elapsed,
             errors=total.errors / elapsed,
             p95_ms=percentile(total.buckets, P95),
@@ -324,15 +358,3 @@ def _disk(folder: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-
-
-def _pressure(resource: str) -> float:
-    """Read "some avg10" in percent; -1 without PSI.
-
-    Source: Documentation/accounting/psi.rst.
-    """
-    try:
-        text = Path(_PRESSURE, resource).read_text()
-        return float(text.split("avg10=", 1)[1].split(" ", 1)[0])
-    except (OSError, IndexError, ValueError):
-        return -1.0

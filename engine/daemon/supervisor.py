@@ -25,6 +25,7 @@ from engine.daemon.launcher import why_of
 from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
+    from engine.core.oom import OomKill
     from engine.daemon.door_link import Doors
     from engine.daemon.feeds import Feeds
     from engine.daemon.instance import Instance
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from engine.daemon.keeper_link import KeeperLink
     from engine.daemon.launcher import Launcher
     from engine.daemon.limiter import Limiter
+    from engine.daemon.oom import OomWatch
     from engine.daemon.prober import Prober, ProbeResult
     from engine.daemon.registry import Registry
     from engine.daemon.routes import Routes
@@ -71,6 +73,7 @@ class Tools:
     feeds: Feeds
     prober: Prober
     sampler: Sampler
+    oom: OomWatch
 
 
 class Supervisor:
@@ -277,6 +280,7 @@ class Supervisor:
             cgroup=process.cgroup,
         )
         self.tools.sampler.limit(instance.name, instance.enforced)
+        self.tools.oom.begin(instance)
         if (instance.name, process.pid) in self._exits:
             self._begin_end(instance, process.pid)
 
@@ -316,11 +320,13 @@ class Supervisor:
             tail = await self.tools.feeds.stderr_tail(instance.name)
         if not instance.spec.storage_persist:
             await self.tools.launcher.remove_data(instance)
+        oom = self.tools.oom.end(instance)
         instance.process = None
         self.tools.sampler.unwatch(instance.name)
         process.close()
         status = told.status if told else None
-        self.apply(instance, exited(status, told.time if told and told.time else wall(), tail))
+        at = told.time if told and told.time else wall()
+        self.apply(instance, exited(status, at, tail, oom))
         self.tools.keeper.send(keeperwire.Ack(instance.name, pid))
         self._rest(instance)
 
@@ -332,11 +338,17 @@ class Supervisor:
                 self.forget(instance)
 
 
-def exited(status: int | None, at: float, tail: tuple[str, ...]) -> life.Exited:
-    """Put the end of a process into the lifecycle's words."""
+def exited(
+    status: int | None, at: float, tail: tuple[str, ...], oom: OomKill | None = None
+) -> life.Exited:
+    """Put the end of a process into the lifecycle's words; `oom`: kills seen just before."""
     code, signal = keeperwire.exit_parts(status)
     plain = life.exit_why(life.Exited(code=code, signal=signal, time=at))
     why = msgspec.structs.replace(plain, stderr_tail=tail)
+    # A shell whose last command was killed says so by its status.
+    is_killed = signal == "SIGKILL" or code == 128 + 9 or (code is None and not signal)
+    if oom is not None and is_killed:
+        why = msgspec.structs.replace(why, summary=oom.summary())
     return life.Exited(code=code, signal=signal, time=at, why=why)
 
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from engine.kernel.mounts import read_mounts
+from engine.kernel.pressure import RESOURCES, Pressure, parse_pressure
 
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 """Those that limits need."""
@@ -137,13 +138,19 @@ class Cgroup:
         text = self._peek("pids.current")
         return int(text) if text else None
 
-    def pressure(self) -> dict[str, float]:
-        """Share of time some task waited, "some avg10" in percent, by "cpu", "memory", "io"."""
-        found = {}
-        for resource in ("cpu", "memory", "io"):
-            if text := self._peek(f"{resource}.pressure"):
-                found[resource] = float(text.split("avg10=", 1)[1].split(" ", 1)[0])
-        return found
+    def memory_events(self) -> dict[str, int]:
+        """Counters of memory.events, those of cgroups below too; {} without the controller."""
+        return _numbers(self._peek("memory.events"))
+
+    def memory_peak(self) -> int | None:
+        """The most memory it ever held, in bytes; None before Linux 5.19."""
+        text = self._peek("memory.peak")
+        return int(text) if text else None
+
+    def pressure(self) -> dict[str, Pressure]:
+        """How long its tasks waited, by "cpu", "memory", "io"; {} where the kernel has no PSI."""
+        found = {each: self._peek(f"{each}.pressure") for each in RESOURCES}
+        return {each: parse_pressure(text) for each, text in found.items() if text}
 
     def remove(self, wait_seconds: float = 0.02) -> None:
         """Remove it and what is below it; killed processes may need a moment to leave it.

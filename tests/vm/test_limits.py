@@ -1,6 +1,7 @@
 """Limits hold: memory, CPU, processes, CPUs, disks; and a change takes hold without a restart."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.wire import HostSample, Sample
 from engine.kernel.cgroup import group_of
 from engine.kernel.controllers import survey
 from tests.e2e.engine_run import EngineRun, wait_until
@@ -19,9 +21,16 @@ CONFIG = f"""
 [service.small]
 command = "{EATER}"
 health = "/"
+startup_timeout = 120
 restart = "never"
 memory_max = "60M"
 memory_swap_max = 0
+[service.family]
+startup_timeout = 0
+memory_max = "40M"
+memory_swap_max = 0
+memory_oom_group = false
+command = "sh -c '{sys.executable} -S -c \\"bytearray(80 << 20)\\"; exec sleep 1000'"
 [service.light]
 {SPIN}
 cpu_weight = 100
@@ -47,6 +56,7 @@ io_max = ["/dev/vda rbps=10M wiops=100"]
 [service.plain]
 command = "{EATER}"
 health = "/"
+startup_timeout = 120
 """
 
 Make = Callable[[str], EngineRun]
@@ -88,9 +98,30 @@ def test_memory_limit_ends_who_overeats_and_nobody_else(engine: EngineRun) -> No
     assert (text(greedy, "memory.max"), text(greedy, "memory.swap.max")) == (str(60 << 20), "0")
     assert text(modest, "memory.oom.group") == "1"
     engine.visit("greedy.small", "/eat/60", timeout=120)
-    engine.wait_state("small:greedy", "failed", "stopped", seconds=30)
+    view = engine.wait_state("small:greedy", "failed", "stopped", seconds=30)
+    assert re.fullmatch(
+        r"killed by the kernel: out of memory \(limit 60 MiB, peak (59\.\d+|60) MiB\)",
+        view["why"]["summary"],
+    )
+    assert view["why"]["signal"] == "SIGKILL"
+    assert view["oom_kills"] >= 1
+    told = [each for each in engine.events() if " is out of memory" in each["text"]]
+    assert {each["instance"] for each in told} == {"small:greedy"}
+    event = told[0]
+    assert (event["level"], event["instance"]) == ("error", "small:greedy")
+    assert re.search(r"the kernel killed \d process(es)? \(limit 60 MiB, peak", event["text"])
     assert engine.instance("small:modest")["pid"] == before["small:modest"]
     assert engine.visit("modest.small", "/eat/5", timeout=60) == (200, "5 MiB")
+
+
+def test_a_kill_that_does_not_end_the_instance_is_told(engine: EngineRun) -> None:
+    (family,) = start(engine, "family:x")
+    wait_until(lambda: engine.instance("family:x").get("oom_kills", 0) >= 1, "a kill is seen", 60)
+    assert text(family, "memory.oom.group") == "0"
+    assert engine.instance("family:x")["state"] == "starting"
+    assert "why" not in engine.instance("family:x")
+    (event,) = [each for each in engine.events() if "is out of memory" in each["text"]]
+    assert "the kernel killed 1 process (limit 40 MiB" in event["text"]
 
 
 def test_cpu_is_shared_by_weight_and_capped(engine: EngineRun) -> None:
@@ -104,6 +135,11 @@ def test_cpu_is_shared_by_weight_and_capped(engine: EngineRun) -> None:
     assert spent[2] / 1e6 / seconds == pytest.approx(0.5, rel=0.1), spent
     sample = wait_until(lambda: engine.get("/api/v1/metrics/half:x")["samples"], "it is sampled")
     assert 0.5 in sample[-1]
+    # Two that share a CPU wait for it; PSI says so of both, and of the host.
+    snapshot = engine.get("/api/v1/snapshot")
+    fields = Sample.__struct_fields__
+    assert snapshot["samples"]["light:x"][fields.index("psi_cpu")] > 10
+    assert snapshot["host"][HostSample.__struct_fields__.index("psi_cpu")] > 10
 
 
 def test_a_fork_bomb_is_contained_and_stopped(engine: EngineRun) -> None:

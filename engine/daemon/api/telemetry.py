@@ -25,6 +25,7 @@ from engine.daemon.api.instances import (
     uptime_seconds,
 )
 from engine.daemon.api.replies import reply
+from engine.daemon.api.resource_metrics import host_metrics, instance_metrics
 from engine.daemon.clock import wall
 
 if TYPE_CHECKING:
@@ -161,7 +162,11 @@ class _Figures:
         yield from self._traffic(known)
         up = sum(is_listed(view) and view.state is not State.FAILED for view in known)
         yield GaugeMetricFamily("tenement_instances_up", "Number of running instances", up)
-        yield from _lives([view for view in known if is_listed(view)])
+        listed = [view for view in known if is_listed(view)]
+        yield from _lives(listed)
+        yield from instance_metrics(self._control, listed)
+        if self._found is None or not self._found.tenant:
+            yield from host_metrics(self._control.snapshot().host)
 
     def _traffic(self, views: list[InstanceView]) -> Iterator[Metric]:
         totals = self._control.requests_total()

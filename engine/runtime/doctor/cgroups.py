@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from engine.core.limits import KEYS, asked
+from engine.kernel.controllers import survey
 from engine.kernel.features import setting, why_no_pressure
 from engine.kernel.mounts import read_mounts
 from engine.runtime.doctor.scope import Said, Scope, no, partly, yes
@@ -37,6 +39,26 @@ def writable(scope: Scope) -> Said:
     if os.geteuid() == 0:
         return no(why, "mount it read-write; in a container give it a cgroup namespace of its own")
     return no(why, "systemd-run --user --scope -p Delegate=yes ten serve")
+
+
+def limits(scope: Scope) -> Said:
+    """Which controllers limits can use."""
+    found = survey()
+    there = ", ".join(sorted(found.usable))
+    if not found.missing:
+        return yes(there)
+    names = ", ".join(found.missing)
+    first = next(iter(found.missing.values())).reason
+    reason = first if len(found.missing) == 1 else f"not to be had: {names}; {first}"
+    fix = next(iter(found.missing.values())).fix
+    needed_by = tuple(
+        f"service.{name}.{key}"
+        for name, spec in (scope.config.services if scope.config else {}).items()
+        for key in asked(spec.limits)
+        if KEYS[key].controller in found.missing
+    )
+    answer = partly if there else no
+    return answer(reason, fix, detail=there, needed_by=needed_by)
 
 
 def freeze(scope: Scope) -> Said:

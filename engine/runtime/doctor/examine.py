@@ -44,6 +44,7 @@ CHECKS = (
     Check("kernel.clock", "clock", kernel.clock),
     Check("cgroup.tree", "control groups", cgroups.tree),
     Check("cgroup.writable", "a group for instances", cgroups.writable),
+    Check("cgroup.limits", "limits", cgroups.limits),
     Check("cgroup.kill", "cgroup.kill", cgroups.kill),
     Check("cgroup.freeze", "cgroup.freeze", cgroups.freeze),
     Check("cgroup.pressure", "pressure (PSI)", cgroups.pressure),

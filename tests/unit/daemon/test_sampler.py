@@ -16,6 +16,8 @@ from engine.daemon import sampler as sampler_module
 from engine.daemon.clock import wall
 from engine.daemon.instance import Enforced
 from engine.daemon.sampler import HostSampler, Sampler
+from engine.kernel import pressure
+from engine.kernel.pressure import Pressure
 
 
 class Clock:
@@ -43,6 +45,7 @@ class FullCgroup:
         self.memory: int | None = 50_000_000
         self.io: tuple[int, int] | None = (1000, 2000)
         self.members: list[int] = [os.getpid()]
+        self.pressures = 0
 
     def cpu_stat(self) -> dict[str, int]:
         return self.cpu
@@ -55,6 +58,10 @@ class FullCgroup:
 
     def pids(self) -> list[int]:
         return self.members
+
+    def pressure(self) -> dict[str, Pressure]:
+        self.pressures += 1
+        return {"cpu": Pressure(self.pressures, -1.0), "io": Pressure(3.0, 2.0)}
 
 
 def make_sampler(lines: tuple[int, int] = (0, 0), inflight: int = 0) -> Sampler:
@@ -93,6 +100,19 @@ async def test_counters_become_rates(clock: Clock) -> None:
     assert found.cpu_quota_cores == 1.5
     assert found.pids == 1
     assert found.time == pytest.approx(wall(), abs=5)
+
+
+async def test_pressure_is_read_as_often_as_the_kernel_works_it_out(clock: Clock) -> None:
+    sampler, cgroup = make_sampler(), FullCgroup()
+    watch(sampler, cgroup)
+    seen = []
+    for _ in range(5):
+        found = await sample_one(sampler)
+        seen.append(found.psi_cpu)
+        clock.now += 1.0
+    assert seen == [1, 1, 2, 2, 3]
+    assert (found.psi_io, found.psi_io_full) == (3.0, 2.0)
+    assert (found.psi_memory, found.psi_cpu_full) == (0.0, 0.0)
 
 
 async def test_the_first_sample_of_a_new_process_has_its_cpu(clock: Clock) -> None:
@@ -243,7 +263,7 @@ async def test_the_host(tmp_path: Path) -> None:
 
 
 async def test_a_kernel_without_psi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sampler_module, "_PRESSURE", str(tmp_path / "none"))
+    monkeypatch.setattr(pressure, "_HOST", str(tmp_path / "none"))
     host = HostSampler(tmp_path / "gone", list)
     found = host.sample()
     assert (found.psi_cpu, found.psi_memory, found.psi_io) == (-1, -1, -1)

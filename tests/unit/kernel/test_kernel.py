@@ -232,17 +232,22 @@ def test_figures_are_read_where_there_are_files(tmp_path: Path) -> None:
     assert made.memory_current() is None
     assert made.io_stat() is None
     assert made.pressure() == {}
+    assert (made.memory_events(), made.memory_peak()) == ({}, None)
     made.close()
     (folder / "cpu.stat").write_text("usage_usec 12\nuser_usec 10\nnr_throttled 2\n")
     (folder / "memory.current").write_text("4096\n")
     (folder / "io.stat").write_text("8:0 rbytes=1 wbytes=2 rios=3\n8:16 rbytes=10 wbytes=20\n")
     (folder / "cpu.pressure").write_text("some avg10=1.50 avg60=0.00 total=1\nfull avg10=9\n")
+    (folder / "memory.events").write_text("oom 1\noom_kill 2\n")
+    (folder / "memory.peak").write_text("8192\n")
     (folder / "cgroup.events").write_text("populated 1\nfrozen 0\n")
     assert made.cpu_usage_usec() == 12
     assert made.cpu_stat()["nr_throttled"] == 2
     assert made.memory_current() == 4096
     assert made.io_stat() == (11, 22)
-    assert made.pressure() == {"cpu": 1.5}
+    assert made.pressure() == {"cpu": (1.5, 9.0)}
+    assert made.memory_events() == {"oom": 1, "oom_kill": 2}
+    assert made.memory_peak() == 8192
     assert made.is_populated()
     assert not made.is_frozen()
     made.close()

@@ -1,5 +1,6 @@
 """engine.daemon.api.telemetry, read back with Prometheus' own parser."""
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.core.latency import Traffic
-from engine.core.wire import State
+from engine.core.wire import Sample, State
 from tests.served import Served
 
 
@@ -47,6 +48,13 @@ def test_the_peers_names_types_and_labels(local: Served) -> None:
         "tenement_instance_storage_bytes": "gauge",
         "tenement_instance_storage_quota_bytes": "gauge",
         "tenement_instance_storage_usage_ratio": "gauge",
+        "tenement_instance_oom_kills": "counter",
+        "tenement_instance_memory_bytes": "gauge",
+        "tenement_instance_memory_limit_bytes": "gauge",
+        "tenement_instance_cpu_cores": "gauge",
+        "tenement_instance_cpu_quota_cores": "gauge",
+        "tenement_instance_pressure_percent": "gauge",
+        "tenement_host_pressure_percent": "gauge",
     }
     bob = {"instance": "bob", "process": "api"}
     assert value(found, "tenement_requests", "tenement_requests_total", **bob) == 6
@@ -147,3 +155,29 @@ def test_tls_status(local: Served) -> None:
     }
     assert found["enabled"] is False
     assert found["domain"] is None
+
+
+def test_resources_and_pressure(local: Served) -> None:
+    def happen() -> None:
+        control = local.control
+        control.views["api:bob"] = msgspec.structs.replace(control.views["api:bob"], oom_kills=3)
+        sample = Sample(1.0, cpu_quota_cores=1.5, memory_limit_bytes=64, psi_io=2.5)
+        control.figures["api:bob"] = deque([sample])
+
+    local.do(happen)
+    found = families(local)
+    bob = {"instance": "bob", "process": "api"}
+    prefix = "tenement_instance_"
+    assert value(found, f"{prefix}oom_kills", f"{prefix}oom_kills_total", **bob) == 3
+    for name, number in (("cpu_quota_cores", 1.5), ("memory_limit_bytes", 64)):
+        assert value(found, prefix + name, prefix + name, **bob) == number
+    name = f"{prefix}pressure_percent"
+    assert value(found, name, name, **bob, resource="io", kind="some") == 2.5
+    assert value(found, name, name, **bob, resource="cpu", kind="full") == 0
+
+
+def test_a_tenant_learns_nothing_of_the_hosts_pressure(remote: Served) -> None:
+    for token, is_told in ((remote.other_token("bob"), False), (remote.admin_token(), True)):
+        answer = remote.ask("GET", "/metrics", token=token)
+        assert ("tenement_host_pressure_percent" in answer.text) == is_told
+        assert "tenement_instance_pressure_percent" in answer.text
