@@ -188,7 +188,7 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
 
 def _add_place(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", default="", metavar="FILE")
-    command.add_argument("--data-dir", default="", metavar="D")
+    command.add_argument("--data-dir", metavar="D")
 
 
 def _add_daemon(command: argparse.ArgumentParser) -> None:
@@ -226,7 +226,13 @@ def _config_path(options: argparse.Namespace) -> Path:
 
 
 def _data_dir(options: argparse.Namespace) -> str:
-    """Give the data directory that is named; it beats the file's."""
+    """Give the data directory that is named; it beats the file's.
+
+    Raises:
+        TenError: It is named, and has no name.
+    """
+    if options.data_dir == "":
+        raise TenError("--data-dir is empty", hint="name a folder, or leave it out")
     named = options.data_dir or os.environ.get("TENEMENT_DATA_DIR", "")
     return str(Path(named).absolute()) if named else ""
 

@@ -68,12 +68,17 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end of a Unix socket, as the kernel noted when it connected."""
+    """Who is at the other end of a Unix socket, as the kernel noted when it connected.
+
+    Attributes:
+        is_contained: It is in a PID namespace of its own: a container, or an instance.
+    """
 
     pid: int
     uid: int
     gid: int
     groups: tuple[int, ...] = ()
+    is_contained: bool = False
 
 
 def make_token() -> str:
@@ -142,6 +147,10 @@ class Auth:
         if peer is None:
             message = "This socket tells nobody who connected"
             raise Refused(message)
+        if peer.is_contained:
+            # Root in there is not root of this host, whatever its number.
+            message = "This socket is not for programs in a PID namespace of their own"
+            raise Refused(message, hint="use a token: ten --server http://localhost:8080 --token")
         if peer.uid in {0, self._owner} or _is_member(peer, admin_group):
             return Credential(name=_user_name(peer.uid), scope=Scope.ADMIN)
         message = f"User {_user_name(peer.uid)} may not use this engine"

@@ -182,7 +182,9 @@ def listen_tcp(host: str, port: int) -> socket.socket:
             undo.pop_all()
     except OSError as error:
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from error
+        advice = "; another port: ten serve -p PORT" if error.errno == errno.EADDRINUSE else ""
+        text = f"cannot listen on {where}: {error.strerror or error}{advice}"
+        raise StartError(text) from error
     return listening
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,22 @@ def guess_command(folder: Path) -> str:
         if (folder / name).exists():
             return command
     return "./app"
+
+
+def what_is_missing(command: str, folder: Path) -> str:
+    """Say what of a command is not there, so that it cannot start; "" where nothing is known."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"the command cannot be split ({error})"
+    if not words:
+        return "the command is empty"
+    if "/" in words[0]:
+        return "" if (folder / words[0]).exists() else f"{words[0]} is not there"
+    if shutil.which(words[0]) is None:
+        return f"{words[0]} is not installed"
+    scripts = (word for word in words[1:] if word.endswith(".py") and not (folder / word).exists())
+    return next((f"{script} is not there" for script in scripts), "")
 
 
 def toml_string(text: str) -> str:
@@ -82,6 +101,8 @@ def init(options: argparse.Namespace) -> int:
     print(f"  Service: {name}")
     print(f"  Command: {command}")
     print()
+    if missing := what_is_missing(command, folder):
+        print(f"Note: {missing}: put what starts your program into {CONFIG_FILE}", file=sys.stderr)
     print("Next steps:")
     print("  1. ten token-gen    # Create API token")
     print("  2. ten serve        # Start server")

@@ -242,7 +242,8 @@ def test_init_writes_the_same_file(theirs: str, tmp_path: Path, files: tuple[str
             (folder / name).touch()
         ran = run(program, folder, "init")
         again = run(program, folder, "init")
-        seen.append((ran, again, (folder / "tenement.toml").read_text()))
+        # A program that is not there is said on stderr.
+        seen.append((ran.code, ran.out, again, (folder / "tenement.toml").read_text()))
     assert seen[0] == seen[1]
 
 

@@ -90,6 +90,13 @@ def test_refused_files_are_named_with_the_place(folder: Path, command: str) -> N
     assert not (folder / "tenement-data").exists()
 
 
+@pytest.mark.parametrize("command", ["config", "serve", "token-gen"])
+def test_a_data_directory_without_a_name_is_refused(folder: Path, command: str) -> None:
+    done = engine(folder, command, "--data-dir", "")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "Error: --data-dir is empty")
+    assert sorted(os.listdir(folder)) == ["deep", "tenement.toml"]
+
+
 def test_no_file_at_all(tmp_path: Path) -> None:
     done = engine(tmp_path, "serve")
     assert (done.returncode, done.stdout) == (1, "")

@@ -12,6 +12,7 @@ import pytest
 
 from tests import leaks
 from tests.e2e.engine_run import TENANT, EngineRun, Unix, wait_until
+from tests.require import require_root
 
 pytestmark = pytest.mark.shares_engine
 
@@ -359,3 +360,14 @@ def test_other_users_of_the_host_are_refused(api: Api) -> None:
         [sys.executable, "-c", program, socket_path], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "refused"
+
+
+def test_a_program_in_a_pid_namespace_of_its_own_is_not_taken_for_root(api: Api) -> None:
+    require_root()
+    path = os.path.realpath(api.run.data_dir / "run" / "ten.sock")
+    ask = ["curl", "-s", "--unix-socket", path, "http://x/api/v1/config"]
+    assert '"text"' in subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+    inside = ["unshare", "--pid", "--fork", *ask]
+    answer = subprocess.run(inside, capture_output=True, text=True, check=True).stdout
+    assert "PID namespace" in answer
+    assert '"text"' not in answer

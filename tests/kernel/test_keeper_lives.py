@@ -369,7 +369,8 @@ def test_port_in_use_is_refused_before_anything_starts(kept: Host, bind: str, sh
         output = kept.wait()
     assert kept.keeper is not None
     assert kept.keeper.returncode == 1
-    assert output == f"Error: cannot listen on {shown.format(port)}: Address already in use\n"
+    said = f"Error: cannot listen on {shown.format(port)}: Address already in use"
+    assert output == f"{said}; another port: ten serve -p PORT\n"
     assert not (kept.run / "log/engine.log").exists()
 
 

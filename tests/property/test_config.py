@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine.core.config import describe_error, parse_config
 from engine.core.errors import SpecError
-from engine.core.init_file import quote
 from engine.core.toml_places import Path, Place, Places
+from ten_tui.cli.scaffold import toml_string
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8)
 KEYS = st.one_of(st.sampled_from(["a", "b", "c-1", "_", "1", "", "a b", 'q"', "x'y", "[k]"]), TEXT)
@@ -64,7 +64,7 @@ class Writer:
         self.lines.append(self.pick(["", "  ", "\t"]) + text + self.pick(["", " # [c] = 1", "\n"]))
 
     def key(self, text: str) -> str:
-        ways = [quote(text)]
+        ways = [toml_string(text)]
         if text and text.isascii() and text.replace("-", "").replace("_", "").isalnum():
             ways.append(text)
         if "'" not in text and text.isprintable():
@@ -89,12 +89,12 @@ class Writer:
         return "{" + ",".join(inner) + self.pick(["", " "]) + "}"
 
     def string(self, text: str) -> str:
-        ways = [quote(text), '"""' + quote(text)[1:-1] + '"""']
+        ways = [toml_string(text), '"""' + toml_string(text)[1:-1] + '"""']
         if text.isprintable() and "'" not in text:
             ways.append(f"'{text}'")
         is_plain = all(char.isprintable() or char == "\n" for char in text)
         if is_plain and "'''" not in text and not text.startswith("\n"):
-            ways.append(f"'''\n{text}'''" if not text.endswith("'") else quote(text))
+            ways.append(f"'''\n{text}'''" if not text.endswith("'") else toml_string(text))
         return self.pick(ways)
 
 

@@ -12,6 +12,7 @@ import os
 import pwd
 import socket
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvicorn.config import Config
@@ -56,7 +57,15 @@ def read_peer(connection: socket.socket | None) -> Peer | None:
     except OSError:
         # Of more groups than fit, or a kernel without the option: by the lists of the host then.
         groups = _listed_groups(uid, gid)
-    return Peer(pid, uid, gid, groups)
+    return Peer(pid, uid, gid, groups, is_contained=_is_contained(pid))
+
+
+def _is_contained(pid: int) -> bool:
+    """Tell whether a process is in another PID namespace; False where that cannot be seen."""
+    try:
+        return Path(f"/proc/{pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return pid == 0
 
 
 def _listed_groups(uid: int, gid: int) -> tuple[int, ...]:

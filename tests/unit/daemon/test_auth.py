@@ -184,6 +184,8 @@ def test_root_and_the_engines_user_may_use_the_socket(store: Store, tmp_path: Pa
 def test_members_of_the_admin_group_may_too(store: Store, tmp_path: Path) -> None:
     auth = Auth(store, tmp_path)
     group = grp.getgrgid(0).gr_name
+    with pytest.raises(Refused, match="PID namespace"):
+        auth.admit(Peer(1, 0, 0, is_contained=True), "")
     stranger = Peer(1, 54321, 54321)
     with pytest.raises(Refused, match="54321 may not use this engine"):
         auth.admit(stranger, "")

@@ -49,6 +49,27 @@ def test_writes_a_file_that_loads(ten: Ten, empty: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("command", "note"),
+    [
+        ("./app", "./app is not there"),
+        ("./there", ""),
+        ("sh app.sh", ""),
+        ("no-such-tool run x", "no-such-tool is not installed"),
+        ("env python main.py", "main.py is not there"),
+        ("env python there.py", ""),
+        ("env 'half", "the command cannot be split (No closing quotation)"),
+        (" ", "the command is empty"),
+    ],
+)
+def test_what_cannot_start_is_said(ten: Ten, empty: Path, command: str, note: str) -> None:
+    for name in ("there", "there.py"):
+        (empty / name).touch()
+    ran = ten("init", "--command", command)
+    more = ": put what starts your program into tenement.toml\n"
+    assert (ran.code, ran.err) == (0, f"Note: {note}{more}" if note else "")
+
+
 def test_never_over_a_file_that_is_there(ten: Ten, empty: Path) -> None:
     (empty / "tenement.toml").write_text("mine")
     ran = ten("init")
