@@ -106,6 +106,7 @@ class Turn(Draft):
         if self.life.process is Process.ENDING:
             self._set(then=Then.START, desired=Desired.RUNNING, is_wake=is_request)
         else:
+            self._set(is_wake=is_request)
             self._reopen()
 
     def _begin(self, *, is_wake: bool) -> None:

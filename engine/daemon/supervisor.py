@@ -18,7 +18,7 @@ import msgspec
 
 from engine.core import keeperwire, life
 from engine.core.lifecycle import step, wake_refusal
-from engine.core.wire import EventKind, InstanceChanged, InstanceGone, State
+from engine.core.wire import Desired, EventKind, InstanceChanged, InstanceGone, State
 from engine.daemon import tasks
 from engine.daemon.clock import wall
 from engine.daemon.launcher import why_of
@@ -113,7 +113,7 @@ class Supervisor:
             self.save(instance)
             self.tell(instance)
         if new.state is not old.state:
-            self._announce(instance, old.state)
+            self._announce(instance, old)
         if new.state is not old.state or new.is_held is not old.is_held:
             self.tools.routes.touch()
         if old.awaits_drain and not new.awaits_drain:
@@ -153,11 +153,11 @@ class Supervisor:
             if instance is not None:
                 self.tools.broadcaster.publish(InstanceChanged(instance=instance.view()))
 
-    def _announce(self, instance: Instance, old: State) -> None:
-        new = instance.life
+    def _announce(self, instance: Instance, before: life.Life) -> None:
+        new, old = instance.life, before.state
         self.tools.journal.add(
             EventKind.STATE,
-            _sentence(instance, old),
+            _sentence(instance, before),
             level=_LEVELS.get(new.state, "info"),
             instance=instance.name,
         )
@@ -352,11 +352,18 @@ def exited(
     return life.Exited(code=code, signal=signal, time=at, why=why)
 
 
-def _sentence(instance: Instance, old: State) -> str:
+_WOKEN = frozenset({State.STOPPED, State.ASLEEP, State.DRAINING})
+
+
+def _sentence(instance: Instance, before: life.Life) -> str:
     """Say what a change of state means."""
-    new, why = instance.life, instance.life.why
+    new, why, old = instance.life, instance.life.why, before.state
     reason = f": {why.summary}" if why is not None else ""
     match new.state:
+        case State.STARTING | State.HEALTHY | State.DEGRADED if new.is_wake and old in _WOKEN:
+            is_stopped = before.desired is Desired.STOPPED
+            advice = ' (with wake = "never" it stays stopped)' if is_stopped else ""
+            return f"{instance.name} is woken by a request{advice}"
         case State.STARTING:
             again = "starts again" if old is not State.STOPPED and why else "is starting"
             return f"{instance.name} {again}{reason}"

@@ -9,6 +9,12 @@ MAX_WEIGHT = 255
 MAX_PORT = 65535
 
 
+def _named(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: name a folder, or leave it out")
+    return text
+
+
 def program_version() -> str:
     """Give the version of this program."""
     try:
@@ -61,7 +67,10 @@ def _globals() -> argparse.ArgumentParser:
     )
     common.add_argument("--token", metavar="TOKEN", help="API token [env: TENEMENT_TOKEN]")
     common.add_argument(
-        "--data-dir", metavar="DIR", help="data directory of the engine [env: TENEMENT_DATA_DIR]"
+        "--data-dir",
+        metavar="DIR",
+        type=_named,
+        help="data directory of the engine [env: TENEMENT_DATA_DIR]",
     )
     return common
 

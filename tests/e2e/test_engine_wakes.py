@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.engine_run import TENANT, EngineRun
+from tests.e2e.engine_run import TENANT, EngineRun, wait_until
 
 CONFIG = f"""
 [settings]
@@ -89,8 +89,19 @@ def test_fifty_requests_share_one_start(engine: EngineRun) -> None:
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: engine.visit("new.lazy"), range(50)))
     assert answers == [(200, "new")] * 50
-    starts = [e for e in engine.events() if e["text"] == "lazy:new is starting"]
+    starts = [e for e in engine.events() if e["text"].startswith("lazy:new is woken by a request")]
     assert len(starts) == 1
+
+
+def test_a_request_that_undoes_a_stop_is_told(engine: EngineRun) -> None:
+    engine.wait_state("lazy:a", "healthy")
+    text = 'lazy:a is woken by a request (with wake = "never" it stays stopped)'
+    for hold in ("", "?hold=10"):
+        told = len([each for each in engine.events() if each["text"] == text])
+        assert engine.request("DELETE", f"/api/instances/lazy:a{hold}")[0] == 204
+        wait_until(lambda: engine.state("lazy:a") != "healthy", "it is being stopped")
+        assert engine.visit("a.lazy") == (200, "a")
+        assert len([each for each in engine.events() if each["text"] == text]) == told + 1
 
 
 def test_unlimited_invention_is_refused(engine: EngineRun) -> None:

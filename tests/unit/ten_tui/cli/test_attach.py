@@ -265,3 +265,9 @@ def test_a_log_that_grew_long_is_begun_anew(tmp_path: Path) -> None:
     assert (tmp_path / "serve.log").read_bytes() == b"kept and more"
     with pytest.raises(TenError, match="Cannot write"):
         attach._open_log(tmp_path / "serve.log")
+
+
+def test_a_data_directory_without_a_name_is_refused(ten: Ten) -> None:
+    ran = ten("--data-dir", "", "ps")
+    assert ran.code == 2
+    assert "--data-dir: it is empty" in ran.err
