@@ -106,7 +106,7 @@ def file_steps(what: Launchable, *, is_rootless: bool) -> list[Step]:
     given = given_paths(what, hidden)
     wanted = [*given, *found_paths(what, hidden)]
     return [
-        _protect_system(what, given, places),
+        *_protect_system(what, given, places),
         *_cover(what, wanted, places),
         MakeDev("/dev", outermost("/dev", wanted), _pts_options(is_rootless=is_rootless)),
         proc,
@@ -146,18 +146,21 @@ def _covered_places() -> dict[str, tuple[int, str]]:
     return found
 
 
-def _protect_system(what: Launchable, given: Iterable[str], places: Iterable[str]) -> Step:
-    """Make all there is read-only but the instance's own folder.
+def _protect_system(what: Launchable, given: Iterable[str], places: Iterable[str]) -> list[Step]:
+    """Make all there is read-only but the instance's own folder and that of its socket.
 
     With "default" it may also write to its working directory and to what it is given in arguments
     and environment, if that is no part of the system.
     """
-    writable = [what.own_dir]
+    writable, socket_dir = [what.own_dir], os.path.dirname(what.socket)
+    is_hidden = any(is_below(f"{socket_dir}/", place) for place in (*places, what.data_dir))
+    shared = [] if is_hidden or f"{socket_dir}/".startswith(_SYSTEM) else [socket_dir]
     if what.hardening.level is not Hardening.STRICT:
         resolved = map(os.path.realpath, given)
         writable += [path for path in resolved if not f"{path}/".startswith(_SYSTEM)]
         writable += [what.workdir]
-    return MakeReadOnly(("/",), outermost("/", set(writable) - {"/", *places}))
+    kept = outermost("/", {*writable, *shared} - {"/", *places})
+    return [*(MakeDir(path, 0o755) for path in shared), MakeReadOnly(("/",), kept)]
 
 
 def _cover(

@@ -177,6 +177,37 @@ def test_strict_lets_it_write_only_its_own_folder(
     assert list(tmp_path.glob("ten-x")) == []
 
 
+@pytest.mark.parametrize("hardening", LEVELS)
+def test_a_socket_on_the_host_can_be_made_and_replaced(
+    engine: Played, planned: Planner, hardening: Hardening
+) -> None:
+    """In a folder that is not the instance's own, such as a web server of the host looks at."""
+    require_root()
+    folder = Path(f"/srv/ten-test-{os.getpid()}")
+    code = "import os, socket; socket.socket(socket.AF_UNIX).bind(os.environ['SOCKET_PATH'])"
+    try:
+        for _ in range(2):
+            told = engine.spawn(
+                "api:x",
+                planned(
+                    "",
+                    command=sys.executable,
+                    args=("-c", f"{code}; print('bound')"),
+                    socket=f"{folder}/{{id}}.sock",
+                    hardening=level(hardening),
+                ),
+            )
+            assert told["ok"], told
+            ended = engine.find("exit", name="api:x")
+            assert read_all(told.fds[1], 0.1) == b"bound\n"
+            engine.order("ack", name="api:x", pid=ended["pid"])
+            told.close()
+        assert stat.S_ISSOCK(os.stat(folder / "x.sock").st_mode)
+    finally:
+        (folder / "x.sock").unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def test_a_workdir_in_the_system_can_still_be_written(engine: Played, planned: Planner) -> None:
     require_root()
     folder = Path(f"/usr/local/ten-test-{os.getpid()}")
