@@ -12,7 +12,7 @@ from engine.core.config_hardening import read_hardening
 from engine.core.config_limits import read_limits
 from engine.core.config_table import U32, short
 from engine.core.config_user import read_user
-from engine.core.spec import Isolation, Restart, ServiceSpec, Wake
+from engine.core.spec import Isolation, Restart, ServiceSpec, StorageAction, Wake
 
 if TYPE_CHECKING:
     from engine.core.config_table import Table
@@ -71,6 +71,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         cpu_shares=table.count("cpu_shares", 0, U32),
         limits=read_limits(table),
         storage_quota_mb=table.count("storage_quota_mb", 0, U32),
+        storage_action=_read_storage_action(table, isolation),
         storage_persist=table.flag("storage_persist", default=True),
         max_instances=_read_max_instances(table, default.max_instances, declared),
         wake=_read_wake(table),
@@ -133,6 +134,18 @@ def _one_of(kind: type[StrEnum]) -> str:
 
 def _read_wake(table: Table) -> Wake:
     return _choice(table, "wake", table.text("wake", Wake.ANY), Wake)
+
+
+def _read_storage_action(table: Table, isolation: Isolation) -> StorageAction:
+    text = table.text("storage_action", StorageAction.WARN)
+    action = _choice(table, "storage_action", text, StorageAction)
+    if action is StorageAction.READONLY and isolation is not Isolation.NAMESPACE:
+        message = f'storage_action = "readonly" cannot be had with isolation = "{isolation}"'
+        hint = 'its folder is a mount of its own only with isolation = "namespace"'
+        table.fail("storage_action", message, hint=hint)
+    if "storage_action" in table and "storage_quota_mb" not in table:
+        table.warn("storage_action", "storage_action has no effect without storage_quota_mb")
+    return action
 
 
 def _read_restart(table: Table) -> Restart:

@@ -37,6 +37,14 @@ class Wake(StrEnum):
     NEVER = "never"
 
 
+class StorageAction(StrEnum):
+    """What becomes of an instance that stores more than its quota."""
+
+    WARN = "warn"
+    READONLY = "readonly"
+    STOP = "stop"
+
+
 class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One `[service.NAME]` table: the template its instances are made from.
 
@@ -70,6 +78,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsSpec = LimitsSpec()
     """By the kernel's keys; `all_limits` has the two above in it."""
     storage_quota_mb: int = 0
+    storage_action: StorageAction = StorageAction.WARN
     storage_persist: bool = True
     max_instances: int = 64
     wake: Wake = Wake.ANY

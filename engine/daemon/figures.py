@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from engine.core import life
 from engine.core.latency import BUCKETS, Traffic
+from engine.core.storage import MAX_SECONDS
 from engine.core.wire import HostSample, Samples
 from engine.daemon import tasks
 from engine.daemon.clock import wall
 from engine.daemon.sampler import HostSampler
 from engine.daemon.storage import StorageMeter
+from engine.daemon.storage_guard import StorageGuard
 from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ class Figures:
         self._data_dir = data_dir
         self._traffic: dict[str, Traffic] = {}
         self._host_sampler = HostSampler(data_dir, self._own_pids)
-        self._storage = StorageMeter(self._on_measured)
+        self._guard = StorageGuard(supervisor, data_dir)
+        self._storage = StorageMeter(self._on_measured, self._storage_rest)
+        self._running: set[str] = set()
         self._measured: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -138,12 +142,23 @@ class Figures:
         for name in self._measured - known:
             self._storage.unwatch(name)
         self._measured = known
+        running = {each.name for each in self._registry if each.is_running}
+        for name in running - self._running:
+            self._storage.hurry(name)
+        self._running = running
+
+    def _storage_rest(self, name: str, walk_seconds: float) -> float:
+        instance = self._registry.instances.get(name)
+        return MAX_SECONDS if instance is None else self._guard.rest_seconds(instance, walk_seconds)
 
     def _on_measured(self, name: str, size_bytes: int) -> None:
         instance = self._registry.instances.get(name)
-        if instance is not None and instance.storage_used_bytes != size_bytes:
+        if instance is None:
+            return
+        if instance.storage_used_bytes != size_bytes:
             instance.storage_used_bytes = size_bytes
             self._supervisor.tell(instance)
+        self._guard.judge(instance, size_bytes)
 
     def _own_pids(self) -> list[int]:
         own = [os.getpid(), *self._tools.doors.pids()]

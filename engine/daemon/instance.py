@@ -13,6 +13,7 @@ from engine.core.limits import BadLimit, LimitsSpec, with_texts
 from engine.core.names import split_instance
 from engine.core.reload import spec_digest
 from engine.core.series import Series
+from engine.core.storage import StorageLevel
 from engine.core.wire import Desired, InstanceView
 from engine.daemon.clock import wall
 from engine.daemon.store import StoredInstance
@@ -34,7 +35,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         generation: Of the last launch that was ordered.
         state_since, activity_at: Seconds since the epoch.
         set_limits: Limits set for this instance over the configured ones.
-        oom_kills: See `Instance`.
+        oom_kills, storage_level, readonly_run: See `Instance`.
     """
 
     life: Life
@@ -43,6 +44,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     activity_at: float = 0.0
     set_limits: dict[str, str] = {}
     oom_kills: int = 0
+    storage_level: StorageLevel = StorageLevel.FREE
+    readonly_run: int = 0
 
 
 class Enforced(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,8 @@ class Instance:
         weight_before: What undo would give back, and until when (monotonic).
         set_limits: Limits as set for it alone, by key, over those of `spec`.
         oom_kills: Processes of it that the kernel killed for lack of memory, ever.
+        storage_level: How full its quota was when it was last measured.
+        readonly_run: The generation whose folder was made read-only, 0 if none.
         enforced: What holds of its limits while it runs.
         limiting: Held while its limits are written.
         stop_undo_until: Until when (monotonic) a stop that was not held can be taken back.
@@ -98,6 +103,8 @@ class Instance:
         self.weight_before: tuple[int, float] | None = None
         self.set_limits: dict[str, str] = {}
         self.oom_kills = 0
+        self.storage_level = StorageLevel.FREE
+        self.readonly_run = 0
         self.enforced = Enforced()
         self.limiting = asyncio.Lock()
         self.stop_undo_until = 0.0
@@ -165,6 +172,8 @@ class Instance:
             activity_at=self.activity_at,
             set_limits=self.set_limits,
             oom_kills=self.oom_kills,
+            storage_level=self.storage_level,
+            readonly_run=self.readonly_run,
         )
         return StoredInstance(
             name=self.name,
@@ -200,6 +209,8 @@ class Instance:
         self.activity_at = kept.activity_at
         self.set_limits = kept.set_limits
         self.oom_kills = kept.oom_kills
+        self.storage_level = kept.storage_level
+        self.readonly_run = kept.readonly_run
 
     def view(self) -> InstanceView:
         """Describe it for the API."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import stat
 import time
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
-
-INTERVAL_SECONDS = 30.0
-"""From the end of a round to the next."""
 
 BUDGET_SECONDS = 5.0
 """Longest walk of one instance's tree; what was counted by then is what is told."""
@@ -100,18 +98,29 @@ def measure(path: str | Path, budget_seconds: float = BUDGET_SECONDS) -> Usage:
 
 
 class StorageMeter:
-    """Measures the data directories of all watched instances, one after the other, in a thread.
+    """Measures the data directories of all watched instances, one at a time, in a thread.
 
-    A round begins `INTERVAL_SECONDS` after the last one ended; a newly watched instance is
+    How long a directory then rests is asked for after each measurement; a newly watched one is
     measured at once.
     """
 
-    def __init__(self, on_measured: Callable[[str, int], None]) -> None:
-        """Take what to call, on the loop, with a name and its bytes, after each measurement."""
+    def __init__(
+        self,
+        on_measured: Callable[[str, int], None],
+        rest_seconds: Callable[[str, float], float],
+    ) -> None:
+        """Measure nothing yet.
+
+        Args:
+            on_measured: Called on the loop with a name and its bytes, after each measurement.
+            rest_seconds: Asked on the loop with a name and the seconds its walk took: when to
+                measure it again.
+        """
         self._on_measured = on_measured
+        self._rest_seconds = rest_seconds
         self._paths: dict[str, Path] = {}
         self._used: dict[str, int] = {}
-        self._new: set[str] = set()
+        self._due: dict[str, float] = {}
         self._is_new = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -119,14 +128,19 @@ class StorageMeter:
         """Measure this directory from now on."""
         if self._paths.get(name) != path:
             self._paths[name] = path
-            self._new.add(name)
+            self.hurry(name)
+
+    def hurry(self, name: str) -> None:
+        """Measure it as soon as possible; unknown names are fine."""
+        if name in self._paths:
+            self._due[name] = 0.0
             self._is_new.set()
 
     def unwatch(self, name: str) -> None:
         """Measure it no more, and forget what it held."""
         self._paths.pop(name, None)
         self._used.pop(name, None)
-        self._new.discard(name)
+        self._due.pop(name, None)
 
     def used(self, name: str) -> int:
         """Bytes as last measured, 0 before the first time."""
@@ -147,31 +161,26 @@ class StorageMeter:
     async def run(self) -> None:
         """Measure until cancelled."""
         loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
-            if loop.time() >= due:
-                await self._measure(list(self._paths))
-                due = loop.time() + INTERVAL_SECONDS
-            else:
-                new, self._new = self._new, set()
-                await self._measure(sorted(new))
-            if not self._new:
-                self._is_new.clear()
-            try:
-                async with asyncio.timeout_at(due):
+            name = min(self._due, key=self._due.__getitem__, default="")
+            if name and self._due[name] <= loop.time():
+                await self._measure(name)
+                continue
+            self._is_new.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._due[name] if name else None):
                     await self._is_new.wait()
-            except TimeoutError:
-                continue
 
-    async def _measure(self, names: list[str]) -> None:
-        for name in names:
-            path = self._paths.get(name)
-            if path is None:
-                continue
-            self._new.discard(name)
-            usage = await asyncio.to_thread(measure, path)
-            if self._paths.get(name) == path:
-                self._take(name, usage)
+    async def _measure(self, name: str) -> None:
+        path, begin = self._paths[name], time.monotonic()
+        self._due[name] = math.inf  # unless it is hurried meanwhile
+        usage = await asyncio.to_thread(measure, path)
+        if self._paths.get(name) != path:
+            return
+        self._take(name, usage)
+        if self._due[name] == math.inf:
+            rest = self._rest_seconds(name, time.monotonic() - begin)
+            self._due[name] = asyncio.get_running_loop().time() + rest
 
     def _take(self, name: str, usage: Usage) -> None:
         # A walk that was cut short has seen at least this much, and before it there was more.

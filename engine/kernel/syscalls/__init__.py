@@ -194,12 +194,13 @@ def move_mount(tree: int, target: str) -> None:
     os.close(tree)
 
 
-def set_readonly(path: str, tree: int = _AT_FDCWD) -> None:
-    """Make a mount and all below it read-only: at a path, or what `open_tree` copied.
+def set_readonly(path: str, tree: int = _AT_FDCWD, *, is_readonly: bool = True) -> None:
+    """Make a mount and all below it read-only, or not: at a path, or what `open_tree` copied.
 
     Source: mount_setattr(2), Linux 5.12.
     """
-    attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    change = (_MOUNT_ATTR_RDONLY, 0) if is_readonly else (0, _MOUNT_ATTR_RDONLY)
+    attributes = struct.pack("QQQQ", *change, 0, 0)
     flags = ctypes.c_uint(_AT_RECURSIVE if path else _AT_RECURSIVE | _AT_EMPTY_PATH)
     result = libc.syscall(
         _SYS_MOUNT_SETATTR,

@@ -144,7 +144,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_new_instance_is_measured_at_once(tree: Path, tmp_path: Path) -> None:
     told = Told()
-    meter = StorageMeter(told)
+    meter = StorageMeter(told, lambda _name, _seconds: 30.0)
     meter.watch("a:b", tree)
     meter.start()
     await until(lambda: told == {"a:b": 123})
@@ -157,22 +157,36 @@ async def test_a_new_instance_is_measured_at_once(tree: Path, tmp_path: Path) ->
     await meter.stop()
 
 
-async def test_every_round_measures_all(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "INTERVAL_SECONDS", 0.02)
-    told = Told()
-    meter = StorageMeter(told)
+async def test_each_is_measured_again_after_the_rest_it_is_given(
+    tree: Path, tmp_path: Path
+) -> None:
+    told, walks = Told(), []
+
+    def rest(name: str, seconds: float) -> float:
+        walks.append((name, seconds))
+        return 0.02 if name == "a:b" else 60.0
+
+    meter = StorageMeter(told, rest)
     meter.watch("a:b", tree)
+    meter.watch("a:slow", tmp_path / "none")
     meter.start()
-    await until(lambda: told == {"a:b": 123})
+    await until(lambda: told == {"a:b": 123, "a:slow": 0})
     (tree / "more").write_bytes(b"x" * 77)
-    await until(lambda: told == {"a:b": 200})
+    await until(lambda: told["a:b"] == 200)
     (tree / "more").unlink()
-    await until(lambda: told == {"a:b": 123})
+    await until(lambda: told["a:b"] == 123)
+    assert [name for name, _ in walks].count("a:slow") == 1
+    assert all(seconds > 0 for _, seconds in walks)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "some").write_bytes(b"x")
+    meter.hurry("a:slow")
+    meter.hurry("a:unknown")
+    await until(lambda: told["a:slow"] == 1)
     await meter.stop()
 
 
 async def test_a_walk_cut_short_does_not_make_it_smaller(tree: Path) -> None:
-    meter = StorageMeter(Told())
+    meter = StorageMeter(Told(), lambda _name, _seconds: 30.0)
     meter._take("a:b", Usage(500, 5))
     meter._take("a:b", Usage(100, 1, is_complete=False))
     assert meter.used("a:b") == 500
@@ -188,7 +202,7 @@ async def test_a_failing_receiver_is_told_the_next_time(
     def fail(name: str, used: int) -> None:
         raise RuntimeError(name)
 
-    meter = StorageMeter(fail)
+    meter = StorageMeter(fail, lambda _name, _seconds: 30.0)
     meter._take("a:b", Usage(1, 1))
     assert meter.used("a:b") == 1
     assert "taking the storage of a:b failed" in caplog.text
