@@ -131,7 +131,7 @@ class DoorRig:
         total.inflight = now.inflight
         total.last = now.last
 
-    def wait(self, is_done, seconds: float = 5.0) -> None:
+    def wait(self, is_done, seconds: float = 15.0) -> None:
         """Read messages until something holds."""
         deadline = time.monotonic() + seconds
         while not is_done():
