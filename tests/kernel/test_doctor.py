@@ -13,6 +13,7 @@ import pytest
 
 from engine.kernel import features, tries
 from engine.kernel.cgroup import CgroupTree
+from engine.kernel.controllers import survey
 from engine.runtime.doctor import examine, scope
 from tests.poor import NOBODYS_UID, SWITCHED_OFF, USED_UP, ordinary, require_poor
 from tests.require import require_root
@@ -59,6 +60,20 @@ def test_as_root(tmp_path: Path, tree: CgroupTree) -> None:
     for name in ("cgroup.writable", "cgroup.kill", "cgroup.freeze", "kernel.clone3"):
         assert found[name]["value"] == "yes", found[name]
     assert set(os.listdir(tree.path)) == before, "what was tried leaves nothing behind"
+
+
+def test_a_controller_fails_only_where_a_limit_is_refused_for_it(tmp_path: Path) -> None:
+    missing = survey().missing
+    limit = SERVICE.format("process") + "pids_max = 50\n"
+    status, found = ask(ENGINE, tmp_path, limit)
+    assert found["cgroup.pids"]["value"] == ("no" if "pids" in missing else "yes")
+    assert status == (1 if "pids" in missing else 0)
+    if "pids" in missing:
+        assert found["cgroup.pids"]["needed_by"] == ["service.api.pids_max"]
+        assert found["cgroup.pids"]["why"] == missing["pids"].reason
+    lax = "[settings]\nrequire_limits = false\n" + limit
+    status, found = ask(ENGINE, tmp_path, lax)
+    assert (status, found["cgroup.pids"]["needed_by"]) == (0, [])
 
 
 def test_as_an_ordinary_user() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from engine.core.limits import KEYS, asked
-from engine.kernel.controllers import survey
+from engine.core.limits import KEYS, PEER_KEYS
 from engine.kernel.features import setting, why_no_pressure
 from engine.kernel.mounts import read_mounts
 from engine.runtime.doctor.scope import Said, Scope, no, partly, yes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BOOT_V2 = "boot with the kernel parameter systemd.unified_cgroup_hierarchy=1"
 
@@ -41,24 +44,20 @@ def writable(scope: Scope) -> Said:
     return no(why, "systemd-run --user --scope -p Delegate=yes ten serve")
 
 
-def limits(scope: Scope) -> Said:
-    """Which controllers limits can use."""
-    found = survey()
-    there = ", ".join(sorted(found.usable))
-    if not found.missing:
-        return yes(there)
-    names = ", ".join(found.missing)
-    first = next(iter(found.missing.values())).reason
-    reason = first if len(found.missing) == 1 else f"not to be had: {names}; {first}"
-    fix = next(iter(found.missing.values())).fix
-    needed_by = tuple(
-        f"service.{name}.{key}"
-        for name, spec in (scope.config.services if scope.config else {}).items()
-        for key in asked(spec.limits)
-        if KEYS[key].controller in found.missing
-    )
-    answer = partly if there else no
-    return answer(reason, fix, detail=there, needed_by=needed_by)
+def controller(kind: str) -> Callable[[Scope], Said]:
+    """Make the check of one controller, which limits need."""
+
+    def check(scope: Scope) -> Said:
+        missing = scope.survey.missing.get(kind)
+        if missing is None:
+            return yes(scope.survey.tree)
+        refused = {".".join(map(str, each.place)) for each in scope.lacks if each.is_refused}
+        keys = {key for key, it in KEYS.items() if it.controller == kind}
+        keys |= {peer for peer, key in PEER_KEYS.items() if key in keys}
+        needed = tuple(sorted(name for name in refused if name.rpartition(".")[2] in keys))
+        return no(missing.reason, missing.fix, needed_by=needed)
+
+    return check
 
 
 def freeze(scope: Scope) -> Said:

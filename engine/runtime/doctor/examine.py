@@ -44,7 +44,10 @@ CHECKS = (
     Check("kernel.clock", "clock", kernel.clock),
     Check("cgroup.tree", "control groups", cgroups.tree),
     Check("cgroup.writable", "a group for instances", cgroups.writable),
-    Check("cgroup.limits", "limits", cgroups.limits),
+    *(
+        Check(f"cgroup.{kind}", f"{kind} controller", cgroups.controller(kind))
+        for kind in ("memory", "cpu", "pids", "io", "cpuset")
+    ),
     Check("cgroup.kill", "cgroup.kill", cgroups.kill),
     Check("cgroup.freeze", "cgroup.freeze", cgroups.freeze),
     Check("cgroup.pressure", "pressure (PSI)", cgroups.pressure),

@@ -38,8 +38,8 @@ def swap(_: Scope) -> Said:
 
 def reclaim(scope: Scope) -> Said:
     """A frozen instance's memory asked back at once. Linux 5.19."""
-    if scope.tree is None or "memory" not in scope.tree.controllers:
-        return no("it needs the memory controller", "see cgroup memory, above")
+    if missing := scope.survey.missing.get("memory"):
+        return no(f"it needs the memory controller: {missing.reason}", missing.fix)
     if not os.path.exists("/sys/kernel/mm/lru_gen") and _release() < (5, 19):
         return no("memory.reclaim came with Linux 5.19", "run a newer kernel")
     return yes("memory.reclaim")

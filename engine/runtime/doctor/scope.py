@@ -10,6 +10,7 @@ from engine.core.doctor import Answer
 from engine.core.spec import Isolation
 from engine.kernel import tries, userns
 from engine.kernel.cgroup import CgroupTree, find_tree
+from engine.kernel.controllers import Survey, survey
 from engine.runtime.host import Lack, check
 from engine.runtime.trial import Trial, try_out
 
@@ -79,6 +80,11 @@ class Scope:
     def tree(self) -> CgroupTree | None:
         """Where cgroups can be made."""
         return find_tree()
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Which controllers limits can use, and why not the others."""
+        return survey()
 
     @cached_property
     def tries(self) -> dict[str, int]:
