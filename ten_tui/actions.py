@@ -112,6 +112,15 @@ _INSTANCES = (
         command=lambda name: f"ten logs {name} -f",
         takes="[SERVICE:ID]",
     ),
+    Action(
+        "inspect",
+        "isolation: planned and real",
+        ("I",),
+        _ON_INSTANCES,
+        "Instances",
+        command=lambda name: f"ten inspect {name}",
+        takes="[SERVICE:ID]",
+    ),
     Action("menu", "all actions on the selection", ("x",), group="Instances"),
     Action("mark", "mark or unmark", ("space",), _in(TABLE), "Instances", "mark"),
     Action("unmark", "unmark all", (), _in(TABLE), "Instances"),
@@ -192,6 +201,7 @@ _GENERAL = (
     Action("theme", "choose a theme", ("T",), takes="[NAME]"),
     Action("mouse", "mouse: the terminal's, or ours", ("M",)),
     Action("redraw", "draw all anew", ("ctrl+l",)),
+    Action("doctor", "what the host can and cannot do", ()),
     Action("quit", "back; at the root detach", ("q",), hint="detach"),
     Action("detach", "detach at once; stops nothing", ("ctrl+c",)),
 )

@@ -18,7 +18,7 @@ from ten_tui.frame import Frame
 from ten_tui.link import Link
 from ten_tui.painter import Painter
 from ten_tui.screens.main import MainScreen
-from ten_tui.screens.sheets import HelpScreen, PickScreen
+from ten_tui.screens.sheets import FactScreen, HelpScreen, PickScreen
 from ten_tui.store.ui import UiState
 from ten_tui.theme import Ink
 from ten_tui.widgets.palette import Palette
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ten_tui.link import Client
     from ten_tui.messages import Done, LinkChanged, LinkMeasured, StreamArrived, TailArrived
     from ten_tui.store.arrange import PaneId
+    from ten_tui.store.inspection import Section
     from ten_tui.store.picker import Picker
 
 TICK_SECONDS = 1.0
@@ -230,6 +231,12 @@ class TenApp(App[int]):
         """Lay the help over the panes."""
         self.push_screen(HelpScreen(self.palette, title, groups))
 
+    def show_facts(self, title: str, sections: list[Section]) -> None:
+        """Lay facts over the panes, in the place of those that lie there."""
+        if isinstance(self.screen, FactScreen):
+            self.pop_screen()
+        self.push_screen(FactScreen(self.palette, title, sections))
+
     def write(self, codes: str) -> None:
         """Send codes to the terminal."""
         if self._driver is not None:
@@ -282,7 +289,7 @@ class TenApp(App[int]):
         self.palette = self._make_palette()
         if self._main is not None and self._main.is_attached:
             self._main.take_palette(self.palette)
-        if isinstance(self.screen, PickScreen | HelpScreen):
+        if isinstance(self.screen, PickScreen | HelpScreen | FactScreen):
             self.screen.take_palette(self.palette)
 
     def _follow_theme_files(self) -> None:

@@ -11,6 +11,7 @@ from ten_tui import actions
 from ten_tui.clipboard import copy
 from ten_tui.commands import Commands
 from ten_tui.deeds import Deeds, share_preview
+from ten_tui.looks import Looks
 from ten_tui.reading import Reading, as_text
 from ten_tui.store.arrange import ORDER, PaneId
 from ten_tui.store.configtext import config_rows, error_row
@@ -44,6 +45,7 @@ class Console:
         self._stage = stage
         self.deeds = Deeds(ui, link, stage)
         self.reading = Reading(ui, link, stage, self.deeds)
+        self.looks = Looks(link, stage, self.deeds)
         self._commands = Commands(self)
         self._shown = ""
         self._wanted_log = ""

@@ -64,6 +64,14 @@ class Client(Protocol):
         """Set limits of its own."""
         ...
 
+    def inspect(self, name: str) -> object:
+        """Look at its plan and its process."""
+        ...
+
+    def doctor(self) -> object:
+        """Look at the engine's host."""
+        ...
+
     def log_window(
         self,
         name: str,

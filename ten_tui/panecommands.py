@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ten_tui.deeds import valid_names
 from ten_tui.store.arrange import PaneId
 from ten_tui.store.ui import Mode
 from ten_tui.theme import Ink
@@ -66,6 +67,24 @@ class PaneCommands:
                 return
             place += steps
         self._console.deeds.say("no further error", Ink.DIM)
+
+    def inspect(self) -> None:
+        """Show the isolation card of the selection."""
+        ui = self._ui
+        is_log = ui.focus is PaneId.LOG and ui.logs.query.name
+        self._console.looks.inspect(ui.logs.query.name if is_log else ui.table.selected)
+
+    def typed_inspect(self) -> None:
+        """Show the isolation card of what was named."""
+        named = valid_names(self._words[:1])
+        if named:
+            self._console.looks.inspect(named[0])
+        else:
+            self._console.deeds.say(f"{self._words[0]} names no instance: service:id", Ink.BAD)
+
+    def doctor(self) -> None:
+        """Show what the host can and cannot do."""
+        self._console.looks.doctor()
 
     def wrap(self) -> None:
         """Wrap or cut long lines."""

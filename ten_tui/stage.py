@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ten_tui.store.arrange import PaneId
+    from ten_tui.store.inspection import Section
     from ten_tui.store.picker import Picker
 
 
@@ -45,6 +46,10 @@ class Stage(Protocol):
 
     def show_help(self, title: str, groups: list[tuple[str, list[tuple[str, str]]]]) -> None:
         """Show the help."""
+        ...
+
+    def show_facts(self, title: str, sections: list[Section]) -> None:
+        """Show facts in sections."""
         ...
 
     def write(self, codes: str) -> None:

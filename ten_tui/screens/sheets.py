@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.screen import ModalScreen
 
 from ten_tui.store.arrange import Box
+from ten_tui.widgets.facts import FactSheet
 from ten_tui.widgets.sheet import HelpSheet, PickerSheet
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
+    from ten_tui.store.inspection import Section
     from ten_tui.store.picker import Picker
     from ten_tui.widgets.palette import Palette
 
@@ -38,9 +40,9 @@ class _Overlay(ModalScreen[str]):
     """
     AUTO_FOCUS: ClassVar[str | None] = ""
 
-    def __init__(self, sheet: PickerSheet | HelpSheet) -> None:
+    def __init__(self, sheet: PickerSheet | HelpSheet | FactSheet) -> None:
         super().__init__()
-        self.sheet: PickerSheet | HelpSheet = sheet
+        self.sheet: PickerSheet | HelpSheet | FactSheet = sheet
 
     def compose(self) -> ComposeResult:
         """Show the sheet."""
@@ -133,15 +135,12 @@ class PickScreen(_Overlay):
         self._place()
 
 
-class HelpScreen(_Overlay):
-    """The help."""
+class _ScrollScreen(_Overlay):
+    """A sheet to read."""
 
-    def __init__(
-        self, palette: Palette, title: str, groups: list[tuple[str, list[tuple[str, str]]]]
-    ) -> None:
-        """Take the groups to show."""
-        self._help = HelpSheet(palette, title, groups)
-        super().__init__(self._help)
+    def __init__(self, sheet: HelpSheet | FactSheet) -> None:
+        self._read = sheet
+        super().__init__(sheet)
 
     def on_key(self, event: events.Key) -> None:
         """Scroll; any other key leaves."""
@@ -168,5 +167,23 @@ class HelpScreen(_Overlay):
         if steps is None:
             self.dismiss("")
             return
-        self._help.top += steps
+        self._read.top += steps
         self.repaint()
+
+
+class HelpScreen(_ScrollScreen):
+    """The help."""
+
+    def __init__(
+        self, palette: Palette, title: str, groups: list[tuple[str, list[tuple[str, str]]]]
+    ) -> None:
+        """Take the groups to show."""
+        super().__init__(HelpSheet(palette, title, groups))
+
+
+class FactScreen(_ScrollScreen):
+    """Facts in sections."""
+
+    def __init__(self, palette: Palette, title: str, sections: list[Section]) -> None:
+        """Take what is shown."""
+        super().__init__(FactSheet(palette, title, sections))

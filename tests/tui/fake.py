@@ -29,6 +29,7 @@ from engine.core.wire import (
     Update,
     Why,
 )
+from tests.tui.looks import demo_inspection, demo_report
 
 T0 = 1_750_000_000.0
 """The frozen clock: what snapshots are drawn at."""
@@ -445,6 +446,17 @@ class FakeClient:
     def set_limits(self, name: str, texts: dict[str, str]) -> object:
         self._act("set", name, dict(texts))
         return None
+
+    def inspect(self, name: str) -> object:
+        self._check()
+        self.engine.calls.append(("inspect", name))
+        if name not in self.engine.instances:
+            raise NotFound(f"Unknown instance: {name}; did you mean api:alice?")
+        return demo_inspection(name)
+
+    def doctor(self) -> object:
+        self._check()
+        return demo_report()
 
     def reload(self) -> object:
         self.engine.calls.append(("reload",))
