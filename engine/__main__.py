@@ -78,6 +78,7 @@ def door(options: argparse.Namespace) -> int:
     return run_door(
         listen_fd=options.listen_fd,
         control_fd=options.control_fd,
+        supply_fd=options.supply_fd,
         index=options.index,
         domain=options.domain,
         uid=options.uid,
@@ -203,6 +204,7 @@ def _add_daemon(command: argparse.ArgumentParser) -> None:
 def _add_door(command: argparse.ArgumentParser) -> None:
     command.add_argument("--listen-fd", type=int, required=True)
     command.add_argument("--control-fd", type=int, required=True)
+    command.add_argument("--supply-fd", type=int)
     command.add_argument("--index", type=int, required=True)
     command.add_argument("--domain", required=True)
     command.add_argument("--uid", type=int, required=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.core.config_hardening import read_hardening
 from engine.core.config_limits import read_limits
+from engine.core.config_network import read_network, read_port
 from engine.core.config_table import U32, short
 from engine.core.config_user import read_user
 from engine.core.spec import Isolation, Restart, ServiceSpec, StorageAction, Wake
@@ -52,6 +53,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
     _check_command(table, command, args)
     default = ServiceSpec(name=name, command=command)
     isolation = _read_isolation(table)
+    network = read_network(table, isolation)
     spec = ServiceSpec(
         name=name,
         command=command,
@@ -78,6 +80,8 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         log_limit_bytes=_read_log_limit(table, default.log_limit_bytes),
         hardening=read_hardening(table, isolation),
         user=read_user(table),
+        network=network,
+        port=read_port(table, network),
     )
     _pass_over(table)
     table.finish()

@@ -46,12 +46,15 @@ class RouteInstance(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         weight: Share of its service's traffic, 0 to 100; 0 receives only direct requests.
         port: TCP port, 0 where it has none yet.
+        pid, start_ticks: The process in whose network namespace it listens; 0: in the door's own.
     """
 
     state: RouteState
     weight: int = 100
     host: str = "127.0.0.1"
     port: int = 0
+    pid: int = 0
+    start_ticks: int = 0
 
 
 class RouteService(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         spec_digest: Of the fields it was started with.
         started_at: Seconds since the epoch.
         generation: Counts the launches of this instance.
+        network: Of `engine.core.network`; "" is the host's.
     """
 
     port: int = 0
@@ -130,6 +131,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     isolation: str = ""
     socket: str = ""
+    network: str = ""
 
 
 class Spawn(msgspec.Struct, frozen=True, tag="spawn", tag_field="op"):

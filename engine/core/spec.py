@@ -11,6 +11,7 @@ import msgspec
 
 from engine.core.hardening import HardeningSpec
 from engine.core.limits import LimitsSpec, with_peer_keys
+from engine.core.network import Network
 
 
 class Isolation(StrEnum):
@@ -86,6 +87,9 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     hardening: HardeningSpec = HardeningSpec()
     user: str = ""
     """Whom its processes run as: "auto" (an own uid), "engine", a name or a number."""
+    network: Network = Network.HOST
+    port: int = 0
+    """Where it listens in a network of its own; 0 in the host's, where it is given one."""
 
     @property
     def all_limits(self) -> LimitsSpec:
@@ -173,6 +177,8 @@ RESTART_FIELDS = frozenset(
         "workdir",
         "user",
         "hardening",
+        "network",
+        "port",
     }
 )
 """Fields of ServiceSpec that a running instance takes only by a restart; the rest apply live."""

@@ -123,7 +123,9 @@ class Adoption:
             return None
         instance.generation = max(instance.generation, blob.generation)
         cgroup = tools.launcher.find_cgroup(held.cgroup)
-        instance.process = LiveProcess((held.pid, held.main_pid), found.pidfd, blob, cgroup)
+        instance.process = LiveProcess(
+            (held.pid, held.main_pid), found.pidfd, blob, cgroup, held.start_ticks
+        )
         self._supervisor.hold(instance)
         tools.limiter.renew_soon(instance)
         if held.exit is None:

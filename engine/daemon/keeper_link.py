@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import logging
+import os
+import socket
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.core import keeperwire as wire
 from engine.daemon.packets import PacketLink, close_all
+from engine.kernel.connect import connect_loopback
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -68,6 +71,21 @@ class KeeperLink:
         """
         seq = next(self._seq)
         return await self._call(seq, wire.Sockets(seq, pid, count))
+
+    async def connect_inside(self, pid: int, port: int) -> socket.socket:
+        """Connect to 127.0.0.1 in a process's network namespace.
+
+        Raises:
+            OSError: Nobody listens, the process or the keeper is gone, or no descriptor is left.
+        """
+        reply, fds = await self.sockets(pid, 1)
+        if not reply.ok or len(fds) != 1:
+            close_all(fds)
+            raise OSError(reply.errno or errno.EMFILE, os.strerror(reply.errno or errno.EMFILE))
+        found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=fds[0])
+        found.setblocking(False)
+        await connect_loopback(found, port)
+        return found
 
     async def flush(self) -> None:
         """Wait until every order is sent."""

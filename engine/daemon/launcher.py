@@ -86,8 +86,7 @@ class Launcher:
             OSError: A folder or cgroup cannot be made.
         """
         self._registry.spec_of(instance.name)
-        port = self._ports.take(self._registry.ports() | self._promised)
-        self._promised.add(port)
+        port = self._choose_port(instance)
         cgroup: Cgroup | None = None
         try:
             account = account_of(
@@ -108,6 +107,14 @@ class Launcher:
         finally:
             self._promised.discard(port)
 
+    def _choose_port(self, instance: Instance) -> int:
+        """Find a port; in a network of its own an instance has them all to itself."""
+        if instance.spec.network.is_own:
+            return instance.spec.port
+        port = self._ports.take(self._registry.ports() | self._promised)
+        self._promised.add(port)
+        return port
+
     async def _spawn(
         self, instance: Instance, port: int, cgroup: Cgroup | None, account: Account | None
     ) -> LiveProcess:
@@ -123,6 +130,7 @@ class Launcher:
             generation=instance.generation,
             version=instance.version,
             isolation=spec.isolation.value,
+            network=spec.network.value,
         )
         reply, fds = await self._keeper.spawn(instance.name, plan.to_wire(), path, blob)
         if not reply.ok:
@@ -145,7 +153,7 @@ class Launcher:
                 hint="raise the limit of open files: ulimit -n",
             )
         self._feeds.attach(instance.name, (fds[1], fds[2]))
-        return LiveProcess((reply.pid, reply.main_pid), fds[0], blob, cgroup)
+        return LiveProcess((reply.pid, reply.main_pid), fds[0], blob, cgroup, reply.start_ticks)
 
     def _plan(self, instance: Instance, port: int, cgroup: str, account: Account | None) -> Plan:
         return build_plan(

@@ -13,15 +13,20 @@ import os
 import random
 import re
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from engine.daemon import tasks
+from engine.kernel.connect import hand_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
     from types import TracebackType
+
+Opener = Callable[[], Awaitable["socket.socket"]]
+"""Gives a connected socket, or raises OSError."""
 
 _log = logging.getLogger(__name__)
 
@@ -188,6 +193,7 @@ async def probe(
     port: int,
     path: str | None,
     timeout: float = TIMEOUT_SECONDS,  # noqa: ASYNC109 - counts from the connect, and stalls of ours extend it
+    opener: Opener | None = None,
 ) -> ProbeResult:
     """Ask a target once.
 
@@ -196,6 +202,7 @@ async def probe(
         port: TCP port.
         path: GET this and judge the status; None: an accepted connection is enough.
         timeout: Seconds for the connect and the answer together.
+        opener: Connects to the target, where that is in another network namespace.
 
     Returns: the finding; no failure of the target raises.
     """
@@ -205,7 +212,10 @@ async def probe(
     deadline = _Deadline(loop, timeout)
     try:
         async with deadline:
-            await loop.create_connection(lambda: answer, host, port)
+            if opener is None:
+                await loop.create_connection(lambda: answer, host, port)
+            else:
+                await hand_over(lambda: answer, await opener())
             reason = await answer.verdict
     except TimeoutError:
         reason = f"no answer within {timeout:g} s"
@@ -276,7 +286,7 @@ class _Slots:
 
         timer = loop.call_later(YOUNG_SECONDS, grow_old)
         try:
-            return await probe(watch.host, watch.port, watch.path)
+            return await probe(watch.host, watch.port, watch.path, opener=watch.opener)
         finally:
             timer.cancel()
             if is_old:
@@ -292,6 +302,7 @@ class _Watch(msgspec.Struct, kw_only=True):
     path: str | None
     interval: float
     is_starting: bool
+    opener: Opener | None
 
 
 class Prober:
@@ -317,6 +328,7 @@ class Prober:
         path: str | None,
         interval: float,
         is_starting: bool = False,
+        opener: Opener | None = None,
     ) -> None:
         """Begin to probe; a watch of that name is replaced, with what it has under way."""
         self.unwatch(name)
@@ -327,6 +339,7 @@ class Prober:
             path=path,
             interval=interval,
             is_starting=is_starting,
+            opener=opener,
         )
         self._tasks[name] = tasks.spawn(self._repeat(watch), name=f"probe {name}")
 

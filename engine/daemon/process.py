@@ -10,6 +10,8 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from engine.core.network import Network
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,6 +29,7 @@ class LiveProcess:
 
     Attributes:
         pid: The process whose end is the instance's end: the program, or its PID 1 or reaper.
+        start_ticks: Of `pid`; tells it from another that gets its number.
         main_pid: The program itself.
         blob: What was given to the keeper with the launch.
         cgroup: None where no v2 tree is writable.
@@ -34,15 +37,26 @@ class LiveProcess:
     """
 
     def __init__(
-        self, pids: tuple[int, int], pidfd: int, blob: Blob, cgroup: Cgroup | None
+        self,
+        pids: tuple[int, int],
+        pidfd: int,
+        blob: Blob,
+        cgroup: Cgroup | None,
+        start_ticks: int = 0,
     ) -> None:
         """Hold it; `pids` are pid and main_pid. The pidfd is closed with it."""
         self.pid, self.main_pid = pids
+        self.start_ticks = start_ticks
         self.blob = blob
         self.cgroup = cgroup
         self._pidfd = pidfd
         self._is_watched = False
         self.is_ending = False
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether it is in a network namespace of its own."""
+        return self.blob.network not in {"", Network.HOST}
 
     def watch(self, on_end: Callable[[], None]) -> None:
         """Call back, once, as soon as it has ended."""

@@ -82,8 +82,9 @@ class Registry:
         return sum(each.service == service for each in self.instances.values())
 
     def ports(self) -> set[int]:
-        """Give the ports that running instances have."""
-        return {each.port for each in self.instances.values() if each.port}
+        """Give the ports of the host that running instances have."""
+        running = [each.process for each in self.instances.values() if each.process]
+        return {each.blob.port for each in running if each.blob.port and not each.has_own_network}
 
     def configure(self, config: Config) -> None:
         """Put a configuration in force for what is known."""

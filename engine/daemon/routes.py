@@ -55,11 +55,7 @@ def route_table(
     by_service: dict[str, dict[str, RouteInstance]] = {name: {} for name in config.services}
     for instance in instances:
         if instance.service in by_service:
-            by_service[instance.service][instance.id] = RouteInstance(
-                state=route_state(instance.life),
-                weight=instance.weight,
-                port=instance.port,
-            )
+            by_service[instance.service][instance.id] = _route_instance(instance)
     services = {
         name: RouteService(
             request_timeout=spec.request_timeout_seconds,
@@ -75,6 +71,18 @@ def route_table(
         path=config.routing.path,
     )
     return RouteTable(version=version, domain=domain, services=services, routing=rules)
+
+
+def _route_instance(instance: Instance) -> RouteInstance:
+    process = instance.process
+    is_inside = process is not None and process.has_own_network
+    return RouteInstance(
+        state=route_state(instance.life),
+        weight=instance.weight,
+        port=instance.port,
+        pid=process.pid if process and is_inside else 0,
+        start_ticks=process.start_ticks if process and is_inside else 0,
+    )
 
 
 class Routes:

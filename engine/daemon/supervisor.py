@@ -234,6 +234,9 @@ class Supervisor:
 
     def watch(self, instance: Instance) -> None:
         """Probe it as it is configured now."""
+        process, opener = instance.process, None
+        if process is not None and process.has_own_network:
+            opener = partial(self.tools.keeper.connect_inside, process.pid, instance.port)
         self.tools.prober.watch(
             instance.name,
             "127.0.0.1",
@@ -241,6 +244,7 @@ class Supervisor:
             instance.spec.health,
             self.registry.config.settings.health_check_interval_seconds,
             is_starting=instance.life.state is State.STARTING,
+            opener=opener,
         )
 
     def on_probe(self, name: str, result: ProbeResult) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from engine.core.supplywire import Home
     from engine.door.figures import Traffic
     from engine.door.upstream import Upstream
 
@@ -15,6 +16,17 @@ IDLE_SECONDS = 60.0
 """How long one is kept unused."""
 
 
+class Inside(NamedTuple):
+    """A port of 127.0.0.1 in a network namespace that is not the door's."""
+
+    home: Home
+    port: int
+
+
+Address = tuple[str, int] | str | Inside
+"""(host, port), the path of a Unix socket, or where only a socket made there gets to."""
+
+
 class Backend:
     """Where requests for one instance go.
 
@@ -22,7 +34,7 @@ class Backend:
 
     Attributes:
         name: "service:id"; "" for the engine's API.
-        address: (host, port), or the path of a Unix socket.
+        address: See `Address`.
         is_up: It may be sent new requests, so its connections are worth keeping.
     """
 
@@ -32,11 +44,11 @@ class Backend:
         """Begin without an address."""
         self.name = name
         self.traffic = traffic
-        self.address: tuple[str, int] | str = ("", 0)
+        self.address: Address = ("", 0)
         self.is_up = False
         self._idle: list[Upstream] = []
 
-    def move(self, address: tuple[str, int] | str, *, is_up: bool) -> None:
+    def move(self, address: Address, *, is_up: bool) -> None:
         """Take what a new table says; connections to elsewhere are closed."""
         if address != self.address or not is_up:
             self.close_idle()

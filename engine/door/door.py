@@ -9,14 +9,18 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.core.doorwire import DoorHello, EngineHello, TableIs, Wake, WakeFailed
-from engine.door.backend import IDLE_SECONDS
+from engine.door.backend import IDLE_SECONDS, Inside
 from engine.door.client import Client
 from engine.door.figures import batches
 from engine.door.fleet import Fleet
 from engine.door.parking import Parking
+from engine.door.supply import Supply
 from engine.door.upstream import Upstream
+from engine.kernel.connect import connect_loopback, hand_over
 
 if TYPE_CHECKING:
+    import socket
+
     from engine.core.doorwire import EngineMessage, RouteTable
     from engine.door.backend import Backend
     from engine.door.exchange import Exchange
@@ -45,7 +49,13 @@ class Door:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, link: Link, *, index: int, domain: str
+        self,
+        loop: asyncio.AbstractEventLoop,
+        link: Link,
+        *,
+        index: int,
+        domain: str,
+        supply: Supply | None = None,
     ) -> None:
         """Begin without a table; the engine sends one when it is there."""
         self.loop = loop
@@ -54,6 +64,7 @@ class Door:
         self.fleet = Fleet(domain, self._on_drained)
         self.parking = Parking(self._ask)
         self._link = link
+        self._supply = supply or Supply(None)
         self._index = index
         self._clients: set[Client] = set()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -70,6 +81,7 @@ class Door:
             backlog=4096,
         )
         self.loop.add_reader(self._link.fileno(), self._on_link)
+        self._supply.open(self.loop)
         self._hello()
 
     # --- clients ---
@@ -99,7 +111,10 @@ class Door:
             return Upstream(backend, address)
 
         try:
-            if isinstance(address, str):
+            if isinstance(address, Inside):
+                sock = await self._connect_inside(address)
+                upstream = await hand_over(make, sock)
+            elif isinstance(address, str):
                 _, upstream = await self.loop.create_unix_connection(make, address)
             else:
                 _, upstream = await self.loop.create_connection(make, *address)
@@ -107,6 +122,12 @@ class Door:
             exchange.on_connect_failed(backend)
         else:
             exchange.on_connected(upstream)
+
+    async def _connect_inside(self, address: Inside) -> socket.socket:
+        """Connect in another network namespace, by a socket that was made there."""
+        sock = await self._supply.take(address.home)
+        await connect_loopback(sock, address.port)
+        return sock
 
     # --- the engine ---
 
@@ -132,6 +153,7 @@ class Door:
 
     def _apply(self, table: RouteTable) -> None:
         self.fleet.apply(table)
+        self._supply.keep(self.fleet.homes())
         self.parking.release()
         if self.fleet.has_draining:
             self._tell()
@@ -177,11 +199,13 @@ class Door:
             self._tell()
             for backend in backends:
                 backend.close_idle(now - IDLE_SECONDS)
+            self._supply.trim(now - IDLE_SECONDS)
         is_needed = (
             self._clients
             or self._unsaid
             or self.fleet.changed_traffic()
             or any(backend.has_idle for backend in backends)
+            or self._supply.is_any_ready
         )
         self._timer = self.loop.call_later(TICK_SECONDS, self._tick) if is_needed else None
 

@@ -25,11 +25,15 @@ from engine.core.routing import (
     admit_direct,
     admit_weighted,
 )
-from engine.door.backend import Backend
+from engine.core.supplywire import Home
+from engine.door.backend import Backend, Inside
 from engine.door.figures import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from engine.core.doorwire import RouteInstance
+    from engine.door.backend import Address
 
 API_SOCKET = "api.sock"
 """Relative: a door runs in the directory it is in."""
@@ -125,7 +129,7 @@ class Fleet:
         for name, instance in known.items():
             backend = self._backend(name)
             state = instance.state
-            backend.move((instance.host, instance.port), is_up=state is RouteState.UP)
+            backend.move(_address_of(instance), is_up=state is RouteState.UP)
             backend.traffic.is_draining = state is RouteState.DRAINING
             backend.traffic.is_changed |= state is RouteState.DRAINING
 
@@ -146,6 +150,11 @@ class Fleet:
         if choice is not None:
             return choice
         return self._compile(self._router.by_path(target.decode("ascii")))
+
+    def homes(self) -> set[Home]:
+        """Give the network namespaces that the table names."""
+        addresses = [backend.address for backend in self._backends.values()]
+        return {each.home for each in addresses if isinstance(each, Inside)}
 
     def backends(self) -> list[Backend]:
         """List all, the API's too."""
@@ -210,3 +219,9 @@ class Fleet:
             wakes="" if is_go else next(iter(names.values()), ""),
             balancer=self._balancers[service] if ident is None else None,
         )
+
+
+def _address_of(instance: RouteInstance) -> Address:
+    if instance.pid:
+        return Inside(Home(instance.pid, instance.start_ticks), instance.port)
+    return instance.host, instance.port

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from engine.core.http1 import ResponseReader
 
 if TYPE_CHECKING:
-    from engine.door.backend import Backend
+    from engine.door.backend import Address, Backend
     from engine.door.exchange import Exchange
 
 HIGH_WATER_BYTES = 256 * 1024
@@ -43,7 +43,7 @@ class Upstream(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, backend: Backend, address: tuple[str, int] | str) -> None:
+    def __init__(self, backend: Backend, address: Address) -> None:
         """Begin unconnected."""
         self.backend = backend
         self.address = address

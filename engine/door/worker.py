@@ -18,6 +18,7 @@ import uvloop
 from engine.door import privileges
 from engine.door.door import Door
 from engine.door.link import Link
+from engine.door.supply import Supply
 from engine.kernel import syscalls
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ten door", description="One worker of the proxy.")
     parser.add_argument("--listen-fd", type=int, required=True, help="listening TCP socket")
     parser.add_argument("--control-fd", type=int, required=True, help="SOCK_SEQPACKET socket")
+    parser.add_argument("--supply-fd", type=int, help="SOCK_SEQPACKET socket to the keeper")
     parser.add_argument("--index", type=int, default=0, help="number of this worker")
     parser.add_argument("--domain", default="localhost", help="domain served")
     parser.add_argument("--uid", type=int, help="user to become, if this is root")
@@ -49,18 +51,29 @@ def main(argv: Sequence[str]) -> int:
     return run_door(
         listen_fd=given.listen_fd,
         control_fd=given.control_fd,
+        supply_fd=given.supply_fd,
         index=given.index,
         domain=given.domain,
         uid=given.uid,
     )
 
 
-def run_door(*, listen_fd: int, control_fd: int, index: int, domain: str, uid: int | None) -> int:
+def run_door(
+    *,
+    listen_fd: int,
+    control_fd: int,
+    supply_fd: int | None,
+    index: int,
+    domain: str,
+    uid: int | None,
+) -> int:
     """Serve until SIGTERM; started by the keeper in the directory of the API's socket.
 
     Args:
         listen_fd: Listening TCP socket, shared by all doors.
         control_fd: SOCK_SEQPACKET socket to the engine.
+        supply_fd: The same to the keeper; None: instances with networks of their own are not
+            reached.
         index: Number of this worker.
         domain: Served until a table names another.
         uid: User to become, if this is root.
@@ -80,17 +93,20 @@ def run_door(*, listen_fd: int, control_fd: int, index: int, domain: str, uid: i
         return 1
     listener = socket.socket(fileno=listen_fd)
     link = Link(socket.socket(fileno=control_fd))
+    supply = Supply(None if supply_fd is None else socket.socket(fileno=supply_fd))
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(listener, link, index, domain))
+        runner.run(_serve(listener, link, supply, index, domain))
     return 0
 
 
-async def _serve(listener: socket.socket, link: Link, index: int, domain: str) -> None:
+async def _serve(
+    listener: socket.socket, link: Link, supply: Supply, index: int, domain: str
+) -> None:
     loop = asyncio.get_running_loop()
-    door = Door(loop, link, index=index, domain=domain)
+    door = Door(loop, link, index=index, domain=domain, supply=supply)
     loop.add_signal_handler(signal.SIGTERM, door.drain)
     for ignored in (signal.SIGINT, signal.SIGHUP):
         # Of the terminal: whether the door ends is for the keeper to say.

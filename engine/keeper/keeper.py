@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Iterable
 from functools import partial
@@ -18,10 +19,13 @@ from engine.keeper.link import Link
 from engine.keeper.loop import Loop, log
 from engine.keeper.protocol import MAX_MESSAGE, SHUTDOWN_SECONDS, SPAWN_SECONDS, Message
 from engine.kernel import syscalls
-from engine.kernel.syscalls import process, reaper, steps
+from engine.kernel.syscalls import net, process, reaper, steps
 from engine.kernel.syscalls.launch import Launch
 
 _MAX_SOCKETS = 250
+_DOOR_SOCKETS, _DOOR_BYTES, _DOOR_QUEUE = 64, 16 * 1024, 4
+"""Sockets given to a door at once; what it may leave unread holds some thousand at most."""
+
 _REAP_SECONDS = 0.05
 """How long the parent of an adopted process may take to reap it, which frees its exit status."""
 
@@ -89,9 +93,11 @@ class Keeper:
 
     def _start_door(self, index: int) -> int:
         pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        role = f"door --listen-fd 3 --control-fd 4 --index {index}"
-        fds = [self._traffic, pair[0].fileno()]
-        pid = self._run(role, fds, "--domain --uid", f"{self._files.path}/door")
+        role = f"door --listen-fd 3 --control-fd 4 --supply-fd 5 --index {index}"
+        supply = Link(self._loop, self._supply, _DOOR_BYTES, _DOOR_QUEUE)
+        with supply.theirs:  # ends with the door
+            fds = [self._traffic, pair[0].fileno(), supply.theirs.fileno()]
+            pid = self._run(role, fds, "--domain --uid", f"{self._files.path}/door")
         self._pairs[index] = pair  # both ends stay open here: neither side sees the other one die
         self._loop.after(0, partial(self._show_door, index))  # once its pid is noted
         return pid
@@ -180,8 +186,25 @@ class Keeper:
     def _op_sockets(self, link: Link, message: Message) -> None:
         held = next(each for each in self._instances.values() if each.pid == message["pid"])
         count = min(int(str(message["count"])), _MAX_SOCKETS)
-        fds = process.sockets_inside(held.pidfd, count, str(message["family"]))
+        fds = net.sockets_inside(held.pidfd, count, str(message["family"]))
         link.send({"type": "reply", "re": message["seq"], "ok": True, "count": len(fds)}, fds)
+        for fd in fds:
+            os.close(fd)
+
+    def _supply(self, link: Link, data: bytes) -> None:
+        """Give a door sockets: it names a process by pid and start time, in fixed form."""
+        fds: list[int] = []
+        pid, start_ticks, count = struct.unpack("=IQI", data)
+        answer: Message = {"type": "supplied", "pid": pid, "start_ticks": start_ticks}
+        try:
+            named = (pid, start_ticks)
+            found = [it for it in self._instances.values() if (it.pid, it.start_ticks) == named]
+            if not found:
+                raise OSError(errnos.ESRCH, "no such instance")
+            fds = net.sockets_inside(found[0].pidfd, min(count, _DOOR_SOCKETS), "inet")
+        except OSError as error:
+            answer["errno"] = error.errno or errnos.EIO
+        link.send(answer, fds)
         for fd in fds:
             os.close(fd)
 

@@ -1,4 +1,4 @@
-"""The keeper's end of the pair it shares with one engine."""
+"""The keeper's end of the pair it shares with one engine, or with one door."""
 
 import array
 import collections
@@ -23,14 +23,21 @@ _MAX_QUEUE = 1000
 class Link:
     """Sends without ever blocking; what does not fit waits in order, its descriptors kept."""
 
-    def __init__(self, loop: Loop, on_message: Callable[["Link", bytes], None]) -> None:
-        """Make the pair; `theirs` goes to the engine."""
+    def __init__(
+        self,
+        loop: Loop,
+        on_message: Callable[["Link", bytes], None],
+        buffer_bytes: int = _BUFFER_BYTES,
+        max_queue: int = _MAX_QUEUE,
+    ) -> None:
+        """Make the pair; `theirs` goes to the other side, which is sent so much ahead at most."""
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours.setblocking(False)
         for end in (self.ours, self.theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self.is_open = True
         self.is_greeted = False
+        self._max_queue = max_queue
         self._loop = loop
         self._on_message = on_message
         self._queue: collections.deque[tuple[bytes, array.array[int]]] = collections.deque()
@@ -78,7 +85,7 @@ class Link:
             except OSError as error:
                 if error.errno in _LATER:
                     self._loop.after(_RETRY_SECONDS, self._flush)
-                    if len(self._queue) > _MAX_QUEUE:
+                    if len(self._queue) > self._max_queue:
                         self._loop.unwatch(self.ours.fileno())
                     return
             self._drop_first()

@@ -40,6 +40,11 @@ a cgroup has a subreaper (`pid`): SIGRTMIN tells it to kill every descendant and
 itself, its orphans come to the keeper, which kills them. SIGTERM and the like sent to `pid` of an
 instance with a reaper are passed on to the main program's process group.
 
+A door has a pair of its own with the keeper, for sockets of instances' network namespaces, which
+it needs also while no engine is there. It asks in fixed form, struct "=IQI": pid, start_ticks,
+count (1 to 64); the answer is {"type": "supplied", pid, start_ticks} with that many sockets, or
+with errno and none.
+
 A spawn is answered EEXIST while the name is held, EINVAL for a plan that is no plan, ETIMEDOUT
 after `SPAWN_SECONDS`, ESHUTDOWN while the keeper stops, E2BIG for a message too large. FIFOs stay
 the same over all processes of one name until `release`.

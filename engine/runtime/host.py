@@ -17,6 +17,7 @@ from engine.core.config_user import AUTO
 from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.core.limits import KEYS, PEER_KEYS, asked
+from engine.core.network import Network
 from engine.core.spec import Isolation
 from engine.kernel import seccomp, userns
 from engine.kernel.controllers import survey
@@ -101,6 +102,19 @@ def why_no_namespaces(*, is_tried: bool = True) -> tuple[str, str]:
     return f"cannot be had here: {trial.step}: {trial.reason}", fix
 
 
+def _check_networks(config: Config, is_tried: bool) -> Iterator[Lack]:
+    """A network of its own: by the launch itself, where the namespaces it needs can be had."""
+    names = [name for name, spec in config.services.items() if spec.network.is_own]
+    if not names or not is_tried or why_no_namespaces()[0]:
+        return
+    trial = try_out(Isolation.NAMESPACE, Network.PRIVATE)
+    if not trial.is_good:
+        place = ("service", names[0], "network")
+        text = f"{names[0]}: a network of its own cannot be had here: {trial.step}: {trial.reason}"
+        fix = "sysctl -w user.max_net_namespaces=10000, and let a container make them"
+        yield Lack(place, text, f'{fix}; or use network = "host"')
+
+
 def _check_seccomp(config: Config, is_tried: bool) -> Iterator[Lack]:
     """Without libseccomp, "strict" is refused; "default" goes on with a warning."""
     del is_tried
@@ -150,6 +164,7 @@ def _check_limits(config: Config, _: bool) -> Iterator[Lack]:
 
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
+    _check_networks,
     _check_seccomp,
     _check_users,
     _check_limits,

@@ -1,4 +1,4 @@
-"""Isolation `namespace`: own processes, mounts, IPC and host name; the network is the host's.
+"""Isolation `namespace`: own processes, mounts, IPC and host name, and on wish network.
 
 What an instance sees of the host's files is in `engine.runtime.files`. It has no capabilities but
 those its service names, and can gain none; `hardening` says how much more is taken from it.
@@ -15,6 +15,7 @@ from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls, userns
 from engine.runtime.files import COVERED, file_steps
+from engine.runtime.network import network_steps, unshared
 from engine.runtime.process import become, give_output
 from engine.runtime.refused import CALLS, filter_program
 from engine.runtime.sight import is_below
@@ -59,13 +60,14 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
     if needs_user:
         _check_user_namespaces(what.name)
     names = ["user"] if needs_user else []
-    names += ["pid", "mount", "ipc", "uts"] + (["cgroup"] if what.cgroup else [])
+    names += ["pid", "mount", "ipc", "uts", *unshared(what)] + (["cgroup"] if what.cgroup else [])
     return (
         *([JoinCgroup(what.cgroup)] if what.cgroup else []),
         Unshare(tuple(names)),
         *([_own_ids()] if needs_user else []),
         ForkInit(),
         Reap(),
+        *network_steps(what),
         *give_output(what),
         MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),

@@ -21,6 +21,7 @@ from engine.runtime.steps import Launchable, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from engine.core.network import Way
     from engine.core.spec import ServiceSpec
     from engine.runtime.users import Account
 
@@ -58,6 +59,7 @@ def build_plan(
     pass_env: Sequence[str],
     secret: Sequence[str] = (),
     account: Account | None = None,
+    way: Way | None = None,
 ) -> Plan:
     """Plan the launch of one instance.
 
@@ -71,6 +73,7 @@ def build_plan(
         pass_env: Names of it that reach the instance.
         secret: Files that no instance is to see.
         account: Whom it runs as; None: as the engine.
+        way: The network made for it, where that is made before.
 
     Raises:
         SpecError: The command cannot be split.
@@ -85,6 +88,7 @@ def build_plan(
         environ={name: environ[name] for name in pass_env if name in environ},
         secret=secret,
         account=account,
+        way=way,
     )
     match spec.isolation:
         case Isolation.PROCESS:
@@ -107,6 +111,7 @@ def fill_in(
     environ: Mapping[str, str],
     secret: Sequence[str] = (),
     account: Account | None = None,
+    way: Way | None = None,
 ) -> Launchable:
     """Fill a service's texts for one instance.
 
@@ -142,6 +147,9 @@ def fill_in(
         named=tuple(own_env.values()),
         secret=tuple(os.path.realpath(path) for path in secret),
         account=account,
+        network=spec.network,
+        port=port,
+        way=way,
     )
 
 

@@ -7,12 +7,14 @@ import shutil
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.core.network import Network
 from engine.kernel.syscalls import steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.core.hardening import HardeningSpec
+    from engine.core.network import Way
     from engine.runtime.users import Account
 
 
@@ -73,6 +75,22 @@ class Reap(Step):
     """Fork: the parent stays and reaps, as PID 1 or as subreaper; the child goes on."""
 
     op: ClassVar[str] = "reap"
+
+
+@dataclass(frozen=True)
+class EnterNetwork(Step):
+    """Enter a network namespace that was made before, by its file."""
+
+    op: ClassVar[str] = "netns"
+    path: str
+
+
+@dataclass(frozen=True)
+class RaiseLoopback(Step):
+    """Bring up the loopback of the own network, where the program may bind its port."""
+
+    op: ClassVar[str] = "loopback"
+    port: int
 
 
 @dataclass(frozen=True)
@@ -269,6 +287,7 @@ class Launchable:
         named: What its configuration names, paths perhaps: its own environment, filled.
         secret: Files no instance may see, wherever they lie, links resolved.
         account: Whom it runs as, None: as the engine.
+        way: Its network, where that is made before the launch.
     """
 
     name: str
@@ -283,6 +302,9 @@ class Launchable:
     named: tuple[str, ...]
     secret: tuple[str, ...]
     account: Account | None = None
+    network: Network = Network.HOST
+    port: int = 0
+    way: Way | None = None
 
     @property
     def execute(self) -> Execute:

@@ -2,7 +2,8 @@
 
 What a host allows is seldom what its switches say: containers filter system calls, security
 modules refuse mounts, ids run out. So the steps themselves are asked. They run below a program
-of their own (`python -m engine.runtime.trial KIND`): the engine has threads and must not fork.
+of their own (`python -m engine.runtime.trial KIND NETWORK`): the engine has threads and must not
+fork.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 import msgspec
 
 from engine.core.errors import FeatureMissing
+from engine.core.network import Network
 from engine.core.spec import Isolation, ServiceSpec
 from engine.kernel import syscalls
 from engine.kernel.syscalls.launch import Launch
@@ -53,9 +55,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return not self.reason
 
 
-def try_out(kind: Isolation) -> Trial:
+def try_out(kind: Isolation, network: Network = Network.HOST) -> Trial:
     """Try a kind of isolation in a program of its own; takes about 0.1 s."""
-    command = [sys.executable, "-P", "-m", "engine.runtime.trial", kind.value]
+    command = [sys.executable, "-P", "-m", "engine.runtime.trial", kind.value, network.value]
     try:
         done = subprocess.run(  # noqa: S603 - ourselves
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
@@ -69,10 +71,12 @@ def try_out(kind: Isolation) -> Trial:
         return Trial(step="start the trial", reason=last or f"it ended with {done.returncode}")
 
 
-def carry_out(kind: Isolation) -> Trial:
+def carry_out(kind: Isolation, network: Network = Network.HOST) -> Trial:
     """Launch a program that does nothing, from a process that has one thread and no children."""
     folder = tempfile.mkdtemp(prefix="ten-trial-")
-    spec = ServiceSpec(name="trial", command="/bin/true", isolation=kind, workdir="/")
+    spec = ServiceSpec(
+        name="trial", command="/bin/true", isolation=kind, workdir="/", network=network
+    )
     try:
         plan = build_plan(
             spec, "x", port=1, data_dir=folder, cgroup="", environ={}, pass_env=()
@@ -119,4 +123,6 @@ def _follow(launch: Launch, deadline: float) -> None:
 
 
 if __name__ == "__main__":
-    json.dump(msgspec.to_builtins(carry_out(Isolation(sys.argv[1]))), sys.stdout)
+    json.dump(
+        msgspec.to_builtins(carry_out(Isolation(sys.argv[1]), Network(sys.argv[2]))), sys.stdout
+    )

@@ -94,3 +94,24 @@ def test_lacks_that_are_no_refusal_become_warnings(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SpecError) as refused:
         host.admit(config)
     assert (refused.value.line, refused.value.hint) == (3, "delegate it")
+
+
+NO_NETWORKS = [
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    """echo 0 > /proc/sys/user/max_net_namespaces
+    exec unshare --user --map-user=1000 --map-group=1000 "$@" """,
+    "sh",
+]
+"""An ordinary user, and every namespace but those for networks."""
+
+
+def test_networks_that_cannot_be_had_are_refused_in_their_place(tmp_path: Path) -> None:
+    require_poor()
+    text = CONFIG + 'network = "private"\n'
+    assert check(tmp_path, text, []).returncode == 0
+    done = check(tmp_path, text, NO_NETWORKS)
+    assert done.returncode == 1
+    assert "line 8, column 11" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert "sysctl -w user.max_net_namespaces" in done.stderr
+    assert check(tmp_path, CONFIG, NO_NETWORKS).returncode == 0

@@ -222,16 +222,20 @@ def _is_new_enough(python: str) -> bool:
     return os.path.exists(python) and subprocess.run([python, "-c", code]).returncode == 0
 
 
-def _users_plan(kept: Host, script: str, isolation: str) -> list[list[object]]:
+def _users_plan(
+    kept: Host, script: str, isolation: str, network: str = "host"
+) -> list[list[object]]:
     """Build the plan as that user would, whose capabilities and ids are in it."""
     code = """
 import json, sys
+from engine.core.network import Network
 from engine.core.spec import Isolation, ServiceSpec
 from engine.runtime.plan import build_plan
 import os
 os.setgroups([]); os.setresgid(1000, 1000, 1000); os.setresuid(1000, 1000, 1000)
-data_dir, script, isolation = sys.argv[1:]
+data_dir, script, isolation, network = sys.argv[1:]
 spec = ServiceSpec(name="api", isolation=Isolation(isolation), command="/bin/sh",
+                   network=Network(network),
                    args=("-c", script), workdir="/")
 plan = build_plan(spec, "x", port=1, data_dir=data_dir, cgroup="", environ={}, pass_env=())
 print(json.dumps(plan.to_wire()))
@@ -239,7 +243,7 @@ print(json.dumps(plan.to_wire()))
     import json
 
     done = subprocess.run(
-        [sys.executable, "-c", code, str(kept.data_dir), script, isolation],
+        [sys.executable, "-c", code, str(kept.data_dir), script, isolation, network],
         cwd=ROOT,
         capture_output=True,
         check=True,

@@ -1,7 +1,6 @@
 """Short sequences of system calls around fork, exec and wait, and what /proc says of processes."""
 
 import _signal  # type: ignore[import-not-found]  # `signal` makes enums of all: 0.4 ms a launch
-import _thread
 import contextlib
 import errno as errnos
 import fcntl
@@ -10,8 +9,6 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
-
-from engine.kernel import syscalls
 
 KILL_ALL = signal.SIGRTMIN
 """Tells a reaper to end every descendant."""
@@ -237,44 +234,3 @@ def _reap_dead(main: int) -> int | None:
     while pid not in (0, main):
         pid, status = os.waitpid(-1, os.WNOHANG)
     return status if pid == main else None
-
-
-def sockets_inside(pidfd: int, count: int, family: str) -> list[int]:
-    """Create TCP sockets in the network namespace of a process; give their descriptors.
-
-    A thread goes there and ends: this one stays where it is.
-
-    Args:
-        pidfd: The process.
-        count: How many.
-        family: "inet" or "inet6".
-
-    Raises:
-        OSError: It cannot be entered, or no descriptor is left.
-        KeyError: There is no such family.
-    """
-    kind = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}[family]
-    made: list[int] = []
-    errors: list[OSError] = []
-    done = _thread.allocate_lock()
-
-    def make() -> None:
-        try:
-            syscalls.setns(pidfd, syscalls.CLONE_NEWNET)
-            while len(made) < count:
-                made.append(socket.socket(kind, socket.SOCK_STREAM).detach())
-        except OSError as error:
-            errors.append(error)
-        finally:
-            done.release()
-
-    done.acquire()
-    _thread.start_new_thread(make, ())
-    done.acquire()
-    while len(os.listdir("/proc/self/task")) > 1:
-        pass  # it is on its last steps; a fork must not find it holding a lock
-    if errors:
-        for fd in made:
-            os.close(fd)
-        raise errors[0]
-    return made

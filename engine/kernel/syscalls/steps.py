@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 
 from engine.kernel import syscalls
-from engine.kernel.syscalls import covers
+from engine.kernel.syscalls import covers, net
 
 MAX_STEPS = 200
 
@@ -86,6 +86,8 @@ STEPS: dict[str, Callable[..., object] | None] = {
     "unshare": _unshare,
     "idmap": write_id_maps,
     "fork": None,
+    "netns": net.enter,
+    "loopback": net.raise_loopback,
     "hostname": socket.sethostname,
     "mount": syscalls.mount,
     "mkdir": make_dirs,

@@ -1,0 +1,48 @@
+"""What network a service asks for, and what of it is refused in its place."""
+
+import pytest
+
+from engine.core.config import parse_config
+from engine.core.errors import SpecError
+from engine.core.network import Network
+from engine.core.reload import spec_digest
+from engine.core.spec import ServiceSpec
+
+
+def read(*lines: str) -> ServiceSpec:
+    text = "\n".join(["[service.api]", 'command = "x"', *lines])
+    return parse_config(text, path="/t.toml").services["api"]
+
+
+def test_the_hosts_network_and_a_port_given_is_what_nothing_said_means() -> None:
+    assert (read().network, read().port) == (Network.HOST, 0)
+
+
+@pytest.mark.parametrize("network", ["private", "outbound"])
+def test_an_own_network_has_all_ports(network: str) -> None:
+    said = read(f'network = "{network}"')
+    assert (said.network, said.port) == (network, 8080)
+    assert read(f'network = "{network}"', "port = 80").port == 80
+    assert read(f'network = "{network}"', 'isolation = "sandbox"').network == network
+
+
+def test_a_change_of_either_is_taken_by_a_restart_only() -> None:
+    specs = [read(), read('network = "private"'), read('network = "private"', "port = 1")]
+    assert len({spec_digest(spec) for spec in specs}) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "message"),
+    [
+        (['network = "none"'], (3, 11), "unknown variant `none`, expected one of `host`"),
+        (["network = true"], (3, 11), "expected a string"),
+        (['network = "private"', 'isolation = "process"'], (3, 11), 'with isolation = "process"'),
+        (["port = 80"], (3, 8), "port needs a network of its own"),
+        (['network = "private"', "port = 0"], (4, 8), "0"),
+        (['network = "private"', "port = 65536"], (4, 8), "expected u16"),
+    ],
+)
+def test_refused_in_its_place(lines: list[str], place: tuple[int, int], message: str) -> None:
+    with pytest.raises(SpecError, match=message) as caught:
+        read(*lines)
+    assert (caught.value.line, caught.value.column) == place
