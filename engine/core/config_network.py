@@ -27,6 +27,9 @@ def read_network(table: Table, isolation: Isolation) -> Network:
     except ValueError:
         names = ", ".join(f"`{each}`" for each in Network)
         table.fail("network", f"unknown variant `{short(text)}`, expected one of {names}")
+    if network is Network.OUTBOUND:
+        message = 'network = "outbound" is not supported by this version'
+        table.fail("network", message, hint='use "private" (no way out) or "host"')
     if network.is_own and isolation is Isolation.PROCESS:
         message = f'network = "{network}" cannot be had with isolation = "process"'
         hint = 'use isolation = "namespace", or network = "host"'
