@@ -203,9 +203,8 @@ def test_a_request_for_what_is_held_is_served_or_refused_at_once(engine: EngineR
     engine.config.write_text(text)
     wait_until(lambda: engine.get("/api/v1/config")["text"] == text, "it is in force")
     assert engine.request("DELETE", "/api/instances/web:one?hold=10")[0] == 204
-    start = time.monotonic()
-    assert engine.visit("one.web")[0] == 503
-    assert time.monotonic() - start < 3.0
+    # A door may not have heard of the stop yet; none lets a request hang.
+    wait_until(lambda: engine.visit("one.web")[0] == 503, "it is refused", 3.0)
     assert engine.request("POST", "/api/v1/instances/web:one/undo")[0] == 200
     assert engine.wait_state("web:one", "healthy")["pid"] == before["pid"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.kernel.cgroup import CONTROLLERS
 from engine.kernel.controllers import survey
-from tests.require import require_program
+from tests.require import require_program, require_root
 
 pytestmark = pytest.mark.kernel
 
@@ -20,6 +20,7 @@ ASK = (
 
 
 def ask(prefix: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
+    require_root()
     require_program("unshare", "util-linux")
     done = subprocess.run(
         [*prefix, sys.executable, "-c", ASK], capture_output=True, text=True, check=True
