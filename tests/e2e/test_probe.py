@@ -44,6 +44,12 @@ restart = "never"
 command = "{command}"
 hardening = "strict"
 restart = "never"
+
+[service.private]
+command = "{command}"
+hardening = "strict"
+network = "private"
+restart = "never"
 """
 
 

@@ -13,7 +13,8 @@ BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 TITLES = {
     "process": "`process`",
     "namespace": "`namespace`",
-    "strict": '`namespace`, `hardening = "strict"`',
+    "strict": '`hardening = "strict"`',
+    "private": '`"strict"`, `network = "private"`',
 }
 WORDS = {True: "**yes**", False: "no", None: "host"}
 

@@ -13,6 +13,10 @@ def test_every_row_has_a_value_for_each_level() -> None:
     assert {len(row) for row in EXPECTED.values()} == {len(LEVELS)}
 
 
-def test_nothing_but_the_network_works_at_the_strictest_level() -> None:
+def test_nothing_works_with_a_network_of_its_own() -> None:
+    assert {row[LEVELS.index("private")] for row in EXPECTED.values()} == {False}
+
+
+def test_nothing_but_the_network_works_with_strict() -> None:
     worst = [name for name, row in EXPECTED.items() if row[LEVELS.index("strict")] is not False]
     assert all(name.startswith("connect to") for name in worst), worst
