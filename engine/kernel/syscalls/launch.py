@@ -180,7 +180,10 @@ class Launch:
         Raises:
             BlockingIOError: There is none now.
         """
-        report, sender = process.receive_from(self.report)
+        try:
+            report, sender = process.receive_from(self.report)
+        except ConnectionResetError:  # it failed before it had read `go`; its reports are there
+            report, sender = process.receive_from(self.report)
         if report == b"init":
             self.pid = sender
             before, self.pidfd = self.pidfd, os.pidfd_open(sender)
