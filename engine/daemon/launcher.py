@@ -22,6 +22,7 @@ from engine.daemon.plans import Plans
 from engine.daemon.process import LiveProcess, drop, end_all
 from engine.kernel.cgroup import Cgroup, CgroupTree
 from engine.kernel.ownership import give_folder
+from engine.runtime import platforms
 from engine.runtime.plan import build_plan
 from engine.runtime.users import account_of, find_closed, how_to_open
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from engine.daemon.ports import Ports
     from engine.daemon.registry import Registry
     from engine.runtime.plan import Plan
+    from engine.runtime.sandbox import Gvisor
     from engine.runtime.users import Account
 
 log = logging.getLogger(__name__)
@@ -120,7 +122,10 @@ class Launcher:
     ) -> LiveProcess:
         spec = instance.spec
         path = "" if cgroup is None else cgroup.path
-        plan = self._plan(instance, port, path, account)
+        gvisor: Gvisor | None = None
+        if spec.isolation is Isolation.SANDBOX:
+            gvisor = await asyncio.to_thread(platforms.choose, str(self._data_dir))
+        plan = self._plan(instance, port, path, account, gvisor)
         self._check_way(plan, str(self._folder(instance)), account)
         self.plans.keep(instance.name, instance.generation, plan)
         blob = Blob(
@@ -155,7 +160,14 @@ class Launcher:
         self._feeds.attach(instance.name, (fds[1], fds[2]))
         return LiveProcess((reply.pid, reply.main_pid), fds[0], blob, cgroup, reply.start_ticks)
 
-    def _plan(self, instance: Instance, port: int, cgroup: str, account: Account | None) -> Plan:
+    def _plan(
+        self,
+        instance: Instance,
+        port: int,
+        cgroup: str,
+        account: Account | None,
+        gvisor: Gvisor | None,
+    ) -> Plan:
         return build_plan(
             instance.spec,
             instance.id,
@@ -166,6 +178,7 @@ class Launcher:
             pass_env=self._registry.config.settings.pass_env,
             secret=[path for path in (self._registry.config.path,) if path],
             account=account,
+            gvisor=gvisor,
         )
 
     def plan_again(self, instance: Instance) -> Plan:
@@ -185,7 +198,8 @@ class Launcher:
             home=str(self._folder(instance)),
             uid_of=self._accounts.known_uid,
         )
-        return self._plan(instance, instance.port, cgroup, account)
+        gvisor = platforms.recall(str(self._data_dir))
+        return self._plan(instance, instance.port, cgroup, account, gvisor)
 
     def _check_way(self, plan: Plan, folder: str, account: Account | None) -> None:
         """Refuse what would start and then not reach its own folder."""

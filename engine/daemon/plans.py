@@ -75,6 +75,6 @@ def shown(plan: Plan) -> list[list[Any]]:
     for step in steps:
         if step[0] == "exec" and isinstance(step[3], dict):
             step[3] = sorted(step[3])
-        elif step[0] == "seccomp":
+        elif step[0] in ("seccomp", "write"):
             step[2] = ""
     return steps

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
-from engine.core import keeperwire, life
+from engine.core import gvisor, keeperwire, life
 from engine.core.lifecycle import step, wake_refusal
+from engine.core.spec import Isolation
 from engine.core.wire import Desired, EventKind, InstanceChanged, InstanceGone, State
 from engine.daemon import tasks
 from engine.daemon.clock import wall
@@ -330,7 +331,8 @@ class Supervisor:
         process.close()
         status = told.status if told else None
         at = told.time if told and told.time else wall()
-        self.apply(instance, exited(status, at, tail, oom))
+        is_sandbox = process.blob.isolation == Isolation.SANDBOX
+        self.apply(instance, exited(status, at, tail, oom, is_sandbox=is_sandbox))
         self.tools.keeper.send(keeperwire.Ack(instance.name, pid))
         self._rest(instance)
 
@@ -343,12 +345,19 @@ class Supervisor:
 
 
 def exited(
-    status: int | None, at: float, tail: tuple[str, ...], oom: OomKill | None = None
+    status: int | None,
+    at: float,
+    tail: tuple[str, ...],
+    oom: OomKill | None = None,
+    *,
+    is_sandbox: bool = False,
 ) -> life.Exited:
     """Put the end of a process into the lifecycle's words; `oom`: kills seen just before."""
     code, signal = keeperwire.exit_parts(status)
     plain = life.exit_why(life.Exited(code=code, signal=signal, time=at))
     why = msgspec.structs.replace(plain, stderr_tail=tail)
+    if is_sandbox and code and (summary := gvisor.exit_summary(code)):
+        why = msgspec.structs.replace(why, summary=summary)
     # A shell whose last command was killed says so by its status.
     is_killed = signal == "SIGKILL" or code == 128 + 9 or (code is None and not signal)
     if oom is not None and is_killed:

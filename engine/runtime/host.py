@@ -21,7 +21,8 @@ from engine.core.network import Network
 from engine.core.spec import Isolation
 from engine.kernel import seccomp, userns
 from engine.kernel.controllers import survey
-from engine.runtime import users
+from engine.kernel.gvisor import why_no_sandbox
+from engine.runtime import platforms, users
 from engine.runtime.trial import try_out
 
 if TYPE_CHECKING:
@@ -115,6 +116,23 @@ def _check_networks(config: Config, is_tried: bool) -> Iterator[Lack]:
         yield Lack(place, text, f'{fix}; or use network = "host"')
 
 
+def _check_sandboxes(config: Config, is_tried: bool) -> Iterator[Lack]:
+    """Isolation `sandbox`: by what is installed, then by running it."""
+    names = [name for name, spec in config.services.items() if spec.isolation is Isolation.SANDBOX]
+    if not names:
+        return
+    reason, fix = why_no_sandbox()
+    text = f'isolation = "sandbox" {reason}'
+    if not reason and is_tried:
+        try:
+            platforms.choose(config.settings.data_dir)
+        except FeatureMissing as error:
+            reason, text, fix = str(error), str(error), error.hint
+    if reason:
+        others = f" (as do {', '.join(names[1:])})" if names[1:] else ""
+        yield Lack(("service", names[0], "isolation"), f"{names[0]}{others}: {text}", fix)
+
+
 def _check_seccomp(config: Config, is_tried: bool) -> Iterator[Lack]:
     """Without libseccomp, "strict" is refused; "default" goes on with a warning."""
     del is_tried
@@ -165,6 +183,7 @@ def _check_limits(config: Config, _: bool) -> Iterator[Lack]:
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_networks,
+    _check_sandboxes,
     _check_seccomp,
     _check_users,
     _check_limits,

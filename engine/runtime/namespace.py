@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.runtime.steps import Launchable, Step
 
 _HOSTNAME_BYTES = 64
-_DEFAULT_RLIMITS = {"core": (0, 0)}
+DEFAULT_RLIMITS = {"core": (0, 0)}
 """A core dump may hold anything, and fills the disk."""
 
 
@@ -71,11 +71,11 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
         *give_output(what),
         MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),
-        SetHostname(what.name.replace(":", "-").replace("_", "-")[:_HOSTNAME_BYTES]),
+        SetHostname(hostname_of(what)),
         *file_steps(what, is_rootless=needs_user),
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),
-        *_give_socket_dir(what),
+        *give_socket_dir(what),
         StartSession(),
         *_limits(what),
         *become(what),
@@ -85,7 +85,12 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
     )
 
 
-def _give_socket_dir(what: Launchable) -> tuple[Step, ...]:
+def hostname_of(what: Launchable) -> str:
+    """Name the host an instance sees itself on after the instance."""
+    return what.name.replace(":", "-").replace("_", "-")[:_HOSTNAME_BYTES]
+
+
+def give_socket_dir(what: Launchable) -> tuple[Step, ...]:
     """Let the instance's user make its socket, where the folder is in its own /tmp."""
     folder = os.path.dirname(what.socket)
     is_own = any(is_below(folder, os.path.realpath(place)) for place in COVERED)
@@ -97,7 +102,7 @@ def _give_socket_dir(what: Launchable) -> tuple[Step, ...]:
 def _limits(what: Launchable) -> list[Step]:
     """Limit its resources while that may still raise a limit."""
     is_off = what.hardening.level is Hardening.OFF
-    return resource_limits(({} if is_off else _DEFAULT_RLIMITS) | what.hardening.rlimits)
+    return resource_limits(({} if is_off else DEFAULT_RLIMITS) | what.hardening.rlimits)
 
 
 def _restrictions(what: Launchable) -> list[Step]:
@@ -108,12 +113,12 @@ def _restrictions(what: Launchable) -> list[Step]:
     return [
         JoinKeyring(),
         NoNewPrivileges(),
-        DropCapabilities(_needed_capabilities(what)),
+        DropCapabilities(needed_capabilities(what)),
         *_filter(),
     ]
 
 
-def _needed_capabilities(what: Launchable) -> tuple[str, ...]:
+def needed_capabilities(what: Launchable) -> tuple[str, ...]:
     """Keep root's access to files only where the program lies in another user's folder.
 
     Without it uid 0 is as any other owner: a checkout in a user's home would be out of reach.

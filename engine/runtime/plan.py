@@ -8,27 +8,25 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from engine.core.errors import FeatureMissing, SpecError
 from engine.core.names import instance_name
 from engine.core.spec import Isolation
-from engine.runtime import namespace, process
-from engine.runtime.steps import Launchable, Step
+from engine.kernel.gvisor import why_no_sandbox
+from engine.runtime import namespace, process, sandbox
+from engine.runtime.steps import DEFAULT_PATH, Launchable, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.core.network import Way
     from engine.core.spec import ServiceSpec
+    from engine.runtime.sandbox import Gvisor
     from engine.runtime.users import Account
 
 __all__ = ["Plan", "Step", "build_plan"]
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs are looked for if no PATH reaches the instance."""
 
 _PLACEHOLDER = re.compile(r"\{(name|id|data_dir|socket|port)\}")
 
@@ -60,6 +58,7 @@ def build_plan(
     secret: Sequence[str] = (),
     account: Account | None = None,
     way: Way | None = None,
+    gvisor: Gvisor | None = None,
 ) -> Plan:
     """Plan the launch of one instance.
 
@@ -74,6 +73,7 @@ def build_plan(
         secret: Files that no instance is to see.
         account: Whom it runs as; None: as the engine.
         way: The network made for it, where that is made before.
+        gvisor: As it runs here, for isolation `sandbox`.
 
     Raises:
         SpecError: The command cannot be split.
@@ -96,7 +96,7 @@ def build_plan(
         case Isolation.NAMESPACE:
             return Plan(namespace.plan_steps(what))
         case Isolation.SANDBOX:
-            raise _no_sandbox(spec.name)
+            return Plan(sandbox.plan_steps(what, gvisor or _no_sandbox(spec.name)))
         case _:
             assert_never(spec.isolation)
 
@@ -170,9 +170,7 @@ def _split(spec: ServiceSpec) -> list[str]:
     return words
 
 
-def _no_sandbox(service: str) -> FeatureMissing:
-    if shutil.which("runsc") is None:
-        text = f'{service}: isolation = "sandbox" needs runsc, which is not installed'
-        return FeatureMissing(text, hint="apt-get install runsc")
-    text = f'{service}: isolation = "sandbox" is not supported by this version'
-    return FeatureMissing(text, hint='use isolation = "namespace"')
+def _no_sandbox(service: str) -> NoReturn:
+    reason, fix = why_no_sandbox()
+    text = f'{service}: isolation = "sandbox" {reason or "was not tried on this host"}'
+    raise FeatureMissing(text, hint=fix)

@@ -95,6 +95,7 @@ def _with_neighbours(path: str, hidden: Collection[str]) -> str:
 def _programs(what: Launchable) -> list[str]:
     """Find the program, its interpreter, and that of a virtual environment where it starts."""
     found = [os.path.join(what.workdir, f"{name}/bin/python") for name in (".venv", "venv")]
+    found += what.helpers
     if what.program and not _leads_through(what.program, what.own_dir):
         found += [what.program, *_interpreters(what)]
         found.append(os.path.join(os.path.dirname(what.program), "python"))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from engine.runtime.users import Account
 
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for if no PATH reaches the instance."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing done on the way from the fork to the program.
@@ -120,6 +124,15 @@ class MakeDir(Step):
     op: ClassVar[str] = "mkdir"
     path: str
     mode: int = 0o700
+
+
+@dataclass(frozen=True)
+class WriteFile(Step):
+    """Write a new file that nobody else may read."""
+
+    op: ClassVar[str] = "write"
+    path: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -288,6 +301,7 @@ class Launchable:
         secret: Files no instance may see, wherever they lie, links resolved.
         account: Whom it runs as, None: as the engine.
         way: Its network, where that is made before the launch.
+        helpers: Files that what runs the program needs; in sight, never to be written.
     """
 
     name: str
@@ -305,6 +319,7 @@ class Launchable:
     network: Network = Network.HOST
     port: int = 0
     way: Way | None = None
+    helpers: tuple[str, ...] = ()
 
     @property
     def execute(self) -> Execute:

@@ -96,7 +96,7 @@ def _launch(plan: list[list[object]]) -> Trial:
     begin = time.monotonic()
     launch.start([os.devnull, os.devnull], resource.getrlimit(resource.RLIMIT_NOFILE))
     try:
-        _follow(launch, begin + SECONDS / 2)
+        follow(launch, SECONDS / 2)
     finally:
         launch.close()
         with contextlib.suppress(ChildProcessError):
@@ -109,8 +109,13 @@ def _launch(plan: list[list[object]]) -> Trial:
     return Trial(step=str(failure["step"]), reason=os.strerror(number), errno=number)
 
 
-def _follow(launch: Launch, deadline: float) -> None:
-    """Take the reports up to their end, which is the exec or a failure."""
+def follow(launch: Launch, seconds: float) -> None:
+    """Take the reports up to their end, which is the exec or a failure.
+
+    Raises:
+        TimeoutError: It takes longer.
+    """
+    deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(launch.report, selectors.EVENT_READ)
         while selector.select(max(0.0, deadline - time.monotonic())):
@@ -119,7 +124,7 @@ def _follow(launch: Launch, deadline: float) -> None:
                 return
             if report == b"ready":
                 launch.go()
-    raise TimeoutError(f"not done within {SECONDS / 2:g} s")
+    raise TimeoutError(f"not done within {seconds:g} s")
 
 
 if __name__ == "__main__":

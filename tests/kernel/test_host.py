@@ -12,6 +12,7 @@ from engine.core.spec import Isolation
 from engine.runtime import host
 from engine.runtime.trial import carry_out, try_out
 from tests.poor import SWITCHED_OFF, USED_UP, require_poor
+from tests.require import require_program, require_root
 
 pytestmark = pytest.mark.kernel
 
@@ -115,3 +116,37 @@ def test_networks_that_cannot_be_had_are_refused_in_their_place(tmp_path: Path) 
     assert "No space left on device" in done.stderr
     assert "sysctl -w user.max_net_namespaces" in done.stderr
     assert check(tmp_path, CONFIG, NO_NETWORKS).returncode == 0
+
+
+SANDBOX = """[service.box]
+command = "true"
+isolation = "sandbox"
+"""
+
+
+def test_a_sandbox_without_runsc_is_refused_in_its_place(tmp_path: Path) -> None:
+    done = check(tmp_path, SANDBOX, ["env", "PATH=/nowhere"])
+    assert done.returncode == 1
+    assert "line 3, column 13" in done.stderr
+    assert "runsc, which is not installed" in done.stderr
+    assert "apt-get install runsc" in done.stderr
+
+
+def test_a_sandbox_on_a_host_that_cannot_run_it_is_refused(tmp_path: Path) -> None:
+    require_root()
+    (tmp_path / "bin").mkdir()
+    runsc = tmp_path / "bin/runsc"
+    runsc.write_text("#!/bin/sh\n[ $1 = --version ] && exit 0\necho no such luck >&2\nexit 128\n")
+    runsc.chmod(0o755)
+    done = check(tmp_path, SANDBOX, ["env", f"PATH={tmp_path}/bin:/usr/bin:/bin"])
+    assert done.returncode == 1
+    assert "gVisor runs on no platform here" in done.stderr
+    assert "ptrace: it ended with 128: no such luck" in done.stderr
+
+
+def test_a_sandbox_is_tried_at_load(tmp_path: Path) -> None:
+    require_root()
+    require_program("runsc")
+    done = check(tmp_path, SANDBOX, [])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["tenement.toml"], "nothing is written"

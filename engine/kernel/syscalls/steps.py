@@ -42,6 +42,12 @@ def make_dirs(path: str, mode: int) -> None:
     os.close(at)
 
 
+def write_file(path: str, text: str) -> None:
+    """Write a new file that its owner alone may read."""
+    with open(path, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(text)
+
+
 def remove_socket(path: str) -> None:
     """Remove a socket that an earlier program left; anything else there is left alone."""
     with contextlib.suppress(FileNotFoundError):
@@ -91,6 +97,7 @@ STEPS: dict[str, Callable[..., object] | None] = {
     "hostname": socket.sethostname,
     "mount": syscalls.mount,
     "mkdir": make_dirs,
+    "write": write_file,
     "unlink": remove_socket,
     "hide": covers.cover,
     "mask": covers.mask,

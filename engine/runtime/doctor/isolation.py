@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 from engine.core.config_user import AUTO
+from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.core.spec import Isolation, Settings
 from engine.kernel import userns
 from engine.kernel.features import setting
+from engine.kernel.gvisor import why_no_sandbox
 from engine.kernel.seccomp import why_missing
 from engine.kernel.status import read_status
+from engine.runtime import platforms
 from engine.runtime.doctor.scope import Said, Scope, no, partly, unless, yes
 from engine.runtime.host import why_no_namespaces
 from engine.runtime.users import chosen_user, why_not_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_RUNSC_SECONDS = 10.0
 
 
 def privileges(_: Scope) -> Said:
@@ -104,15 +103,15 @@ def users(scope: Scope) -> Said:
 
 
 def runsc(scope: Scope) -> Said:
-    """GVisor, for isolation `sandbox`."""
+    """GVisor, for isolation `sandbox`: run once on this host, then remembered."""
     needed = scope.isolated(Isolation.SANDBOX)
-    path = shutil.which("runsc")
-    if path is None:
-        return no("runsc is not installed", "apt-get install runsc", needed_by=needed)
+    reason, fix = why_no_sandbox()
+    if reason:
+        return no(reason, fix, needed_by=needed)
     try:
-        done = subprocess.run(  # noqa: S603 - found on the PATH
-            [path, "--version"], capture_output=True, text=True, timeout=_RUNSC_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return no(f"{path} does not run: {error}", "apt-get install --reinstall runsc")
-    return yes(done.stdout.partition("\n")[0].replace("version", "").strip())
+        found = platforms.examine(scope.data_dir)
+    except FeatureMissing as error:
+        return no(str(error), error.hint, needed_by=needed)
+    refused = ", ".join(found.refused)
+    beside = f" ({refused}: not here)" if refused else ""
+    return yes(f"runsc {found.version}, platform {found.platform}{beside}")

@@ -9,6 +9,7 @@ from engine.core.spec import Isolation, ServiceSpec
 from engine.kernel.syscalls import steps as wire
 from engine.runtime import files, namespace, refused, sight, steps
 from engine.runtime.plan import Plan, build_plan, fill
+from engine.runtime.sandbox import Gvisor
 
 Build = Callable[..., Plan]
 
@@ -23,6 +24,7 @@ def build(tmp_path: Path) -> Build:
         environ: object = None,
         pass_env: tuple[str, ...] = ("PATH",),
         secret: tuple[str, ...] = (),
+        gvisor: Gvisor | None = None,
         **fields: object,
     ) -> Plan:
         values = {"command": "true", "workdir": str(tmp_path)} | fields
@@ -35,6 +37,7 @@ def build(tmp_path: Path) -> Build:
             environ=environ or {},  # type: ignore[arg-type]
             pass_env=pass_env,
             secret=secret,
+            gvisor=gvisor,
         )
 
     return make
@@ -251,6 +254,29 @@ def test_sandbox_is_refused_with_what_to_do(build: Build, monkeypatch: pytest.Mo
     with pytest.raises(FeatureMissing) as caught:
         build(isolation=Isolation.SANDBOX)
     assert caught.value.hint == "apt-get install runsc"
+
+
+def test_a_sandbox_is_runsc_below_the_namespaces_view(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespace.userns, "has_capability", lambda _: True)
+    found = Gvisor(path="/usr/bin/runsc", platform="ptrace")
+    kept = build(workdir="/", env={"WORD": "secret"}, cgroup="/cg/api:alice").steps
+    plan = build(
+        workdir="/",
+        env={"WORD": "secret"},
+        cgroup="/cg/api:alice",
+        isolation=Isolation.SANDBOX,
+        gvisor=found,
+    )
+    files_of = ("mount", "hide", "mask", "dev", "readonly", "mkdir", "unlink")
+    seen = [step for step in plan.steps if step.op in files_of]
+    assert seen[:-1] == [step for step in kept if step.op in files_of]
+    (bundle,) = (step for step in plan.steps if isinstance(step, steps.WriteFile))
+    assert "WORD=secret" in bundle.text
+    assert {"--platform=ptrace", "--network=host"} <= set(last(plan).argv)
+    assert list(last(plan).env) == ["PATH"], "the program's environment is in the bundle only"
+    assert not any(step.op in ("drop_caps", "no_new_privs", "user") for step in plan.steps)
 
 
 def test_fill_leaves_what_it_does_not_know() -> None:
