@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 def read_network(table: Table, isolation: Isolation) -> Network:
-    """Read `network`.
+    """Read `network`; a sandbox has its own unless the host's is asked for.
 
-    A network namespace alone would leave `process` without what makes it one: its programs see
-    the host's processes, could enter the namespaces of those and reach the host's Unix sockets.
+    gVisor takes orders on an abstract socket, from whoever has its uid and is on its network. For
+    `process` a network namespace would be for nothing: its programs see the host's processes,
+    could enter the namespaces of those and reach the host's Unix sockets.
 
     Raises:
         SpecError: There is no such network, or not with this isolation.
     """
-    text = table.text("network", Network.HOST)
+    is_sandbox = isolation is Isolation.SANDBOX
+    text = table.text("network", Network.PRIVATE if is_sandbox else Network.HOST)
     try:
         network = Network(text)
     except ValueError:
@@ -34,6 +36,9 @@ def read_network(table: Table, isolation: Isolation) -> Network:
         message = f'network = "{network}" cannot be had with isolation = "process"'
         hint = 'use isolation = "namespace", or network = "host"'
         table.fail("network", message, hint=hint)
+    if is_sandbox and not network.is_own:
+        message = 'isolation = "sandbox" on the host\'s network takes orders from programs there'
+        table.warn("network", f"{message} that have its uid; leave network out to keep it apart")
     return network
 
 

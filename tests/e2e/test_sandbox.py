@@ -31,6 +31,8 @@ startup_timeout = 30
 idle_timeout = 3600
 """
 
+ON_THE_HOSTS_NETWORK = CONFIG + 'network = "host"\n'
+
 SHELL = """
 [service.app]
 command = "sh"
@@ -254,7 +256,7 @@ def test_nothing_is_left_behind(make_engine: Make) -> None:
 
 
 def test_a_network_of_its_own_is_reached_by_the_door_alone(make_engine: Make) -> None:
-    run = make_engine(CONFIG + 'network = "private"\n')
+    run = make_engine(CONFIG)  # without being asked for
     run.start()
     assert run.spawn("web:a")[0] == run.spawn("web:b")[0] == 200
     for ident in "ab":
@@ -265,6 +267,14 @@ def test_a_network_of_its_own_is_reached_by_the_door_alone(make_engine: Make) ->
         for connection in psutil.net_connections("tcp")
     )
     run.kill_engine()
+    assert run.visit("a.web") == (200, "ok")
+
+
+def test_the_hosts_network_may_be_asked_for(make_engine: Make) -> None:
+    run = make_engine(ON_THE_HOSTS_NETWORK)
+    run.start()
+    assert run.spawn("web:a")[0] == 200
+    assert run.wait_state("web:a", "healthy", seconds=40)["port"] != 8080
     assert run.visit("a.web") == (200, "ok")
 
 

@@ -46,3 +46,13 @@ def test_refused_in_its_place(lines: list[str], place: tuple[int, int], message:
     with pytest.raises(SpecError, match=message) as caught:
         read(*lines)
     assert (caught.value.line, caught.value.column) == place
+
+
+def test_a_sandbox_is_apart_unless_the_hosts_network_is_asked_for() -> None:
+    box = '[service.box]\ncommand = "x"\nisolation = "sandbox"\n'
+    config = parse_config(box, path="/t.toml")
+    assert (config.services["box"].network, config.services["box"].port) == (Network.PRIVATE, 8080)
+    assert config.warnings == ()
+    config = parse_config(box + 'network = "host"\n', path="/t.toml")
+    assert config.services["box"].network is Network.HOST
+    assert "takes orders from programs there" in config.warnings[0]
