@@ -30,7 +30,7 @@ startup_timeout = 0
 memory_max = "40M"
 memory_swap_max = 0
 memory_oom_group = false
-command = "sh -c '{sys.executable} -S -c \\"bytearray(80 << 20)\\"; exec sleep 1000'"
+command = "sh -c 'head -c 80M /dev/zero | tail -n 1 >/dev/null; exec sleep 1000'"
 [service.light]
 {SPIN}
 cpu_weight = 100
