@@ -115,7 +115,7 @@ def test_doors_are_started_again_and_shown(tmp_path: Path) -> None:
         doors = [engine.find("door", index=index) for index in range(2)]
         assert [len(told.fds) for told in doors] == [1, 1]
         pids = [int(str(told["pid"])) for told in doors]
-        assert os.readlink(f"/proc/{pids[0]}/cwd") == str(kept.run / "door")
+        wait_for(lambda: os.readlink(f"/proc/{pids[0]}/cwd") == str(kept.run / "door"))
         os.kill(pids[1], signal.SIGKILL)
         again = engine.find("door", index=1)
         assert again["pid"] not in pids
