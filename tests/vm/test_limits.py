@@ -25,12 +25,6 @@ startup_timeout = 120
 restart = "never"
 memory_max = "60M"
 memory_swap_max = 0
-[service.family]
-startup_timeout = 0
-memory_max = "40M"
-memory_swap_max = 0
-memory_oom_group = false
-command = "sh -c 'head -c 80M /dev/zero | tail -n 1 >/dev/null; exec sleep 1000'"
 [service.light]
 {SPIN}
 cpu_weight = 100
@@ -112,16 +106,6 @@ def test_memory_limit_ends_who_overeats_and_nobody_else(engine: EngineRun) -> No
     assert re.search(r"the kernel killed \d process(es)? \(limit 60 MiB, peak", event["text"])
     assert engine.instance("small:modest")["pid"] == before["small:modest"]
     assert engine.visit("modest.small", "/eat/5", timeout=60) == (200, "5 MiB")
-
-
-def test_a_kill_that_does_not_end_the_instance_is_told(engine: EngineRun) -> None:
-    (family,) = start(engine, "family:x")
-    wait_until(lambda: engine.instance("family:x").get("oom_kills", 0) >= 1, "a kill is seen", 60)
-    assert text(family, "memory.oom.group") == "0"
-    assert engine.instance("family:x")["state"] == "starting"
-    assert "why" not in engine.instance("family:x")
-    (event,) = [each for each in engine.events() if "is out of memory" in each["text"]]
-    assert "the kernel killed 1 process (limit 40 MiB" in event["text"]
 
 
 def test_cpu_is_shared_by_weight_and_capped(engine: EngineRun) -> None:
