@@ -140,9 +140,8 @@ class Launcher:
         reply, fds = await self._keeper.spawn(instance.name, plan.to_wire(), path, blob)
         if not reply.ok:
             close_all(fds)
-            name = errno.errorcode.get(reply.errno, str(reply.errno))
             raise LaunchFailed(
-                f"{reply.step}: {os.strerror(reply.errno)} ({name})",
+                _failure(reply),
                 step=reply.step,
                 errno=reply.errno,
                 path=reply.path,
@@ -261,6 +260,13 @@ class Launcher:
         if self._tree is None:
             return None
         return self._tree.create(f"{self._group}/{instance.name}")
+
+
+def _failure(reply: Reply) -> str:
+    """Say what failed: the step, the kernel's word, the path where the step does not name it."""
+    name = errno.errorcode.get(reply.errno, str(reply.errno))
+    place = f" at {reply.path}" if reply.path and reply.path not in reply.step else ""
+    return f"{reply.step}: {os.strerror(reply.errno)} ({name}){place}"
 
 
 def _advice(plan: Plan, reply: Reply, account: Account | None) -> str:

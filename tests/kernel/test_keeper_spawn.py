@@ -77,7 +77,14 @@ def _inside() -> list[list[object]]:
         (["hide", "/no/dir", [], 0o555], "hide /no/dir", errno.ENOENT, "/no/dir"),
         (["unshare", ["soul"]], "unshare soul", errno.EINVAL, ""),
         (["umask"], "umask", errno.EINVAL, ""),
-        (["rlimit", "NOFILE", 10, 5], "rlimit NOFILE", errno.EINVAL, "NOFILE"),
+        (["rlimit", "NOFILE", 10, 5], "rlimit NOFILE", errno.EINVAL, ""),
+        (["rlimit", "NOFILE", -1, 5], "rlimit NOFILE", errno.EINVAL, ""),
+        (["mkdir", "/dev/null/deep", 0o700], "mkdir /dev/null/deep", errno.ENOTDIR, "/dev/null"),
+        (["netns", "/no/network"], "netns /no/network", errno.ENOENT, "/no/network"),
+        (["netns", "/dev/null"], "netns /dev/null", errno.EINVAL, "/dev/null"),
+        (["write", "/etc/passwd", "x"], "write /etc/passwd", errno.EEXIST, "/etc/passwd"),
+        (["idmap", "0 0 0", "0 0 0"], "idmap 0 0 0", errno.EPERM, ""),
+        (["umask", 1 << 40], "umask 1099511627776", errno.EINVAL, ""),
     ],
 )
 @pytest.mark.parametrize("before", [[], _inside()])

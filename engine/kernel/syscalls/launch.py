@@ -67,10 +67,11 @@ class Program:
                 if not step:
                     continue  # done by the clone
                 progress[0], (name, *arguments) = index, step
-                path = arguments[0] if arguments and isinstance(arguments[0], str) else ""
+                first = arguments[0] if arguments else ""
+                path = first if isinstance(first, str) and "/" in first else ""
                 (steps.STEPS[str(name)] or getattr(self, f"_{name}"))(*arguments)
         except OSError as error:
-            self._report(index, error.errno or errnos.EIO, str(error.filename or path))
+            self._report(index, error.errno or errnos.EIO, os.fsdecode(error.filename or path))
         except BaseException:  # noqa: BLE001 - nothing may go on as a second parent
             self._report(index, errnos.EINVAL, path)
 

@@ -5,6 +5,7 @@ the link between engine and keeper.
 """
 
 import contextlib
+import errno as errnos
 import os
 import resource
 import socket
@@ -15,6 +16,7 @@ from engine.kernel import syscalls
 from engine.kernel.syscalls import covers, net
 
 MAX_STEPS = 200
+_NO_LIMIT = 1 << 64  # RLIM_INFINITY is -1 of an unsigned number
 
 
 def write_id_maps(uid_map: str, gid_map: str) -> None:
@@ -30,16 +32,21 @@ def make_dirs(path: str, mode: int) -> None:
     if syscalls.is_dir_without_links(path):
         return
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    at = os.open("/", flags)
-    for part in filter(None, path.split("/")):
-        try:
+    at, reached = -1, ""
+    try:
+        at = os.open("/", flags)
+        for part in filter(None, path.split("/")):
+            reached += f"/{part}"
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, mode, dir_fd=at)
             below = os.open(part, flags, dir_fd=at)
-        finally:
             os.close(at)
-        at = below
-    os.close(at)
+            at = below
+    except OSError as error:  # which knows the last part only
+        raise OSError(error.errno, error.strerror, reached or path) from error
+    finally:
+        if at >= 0:
+            os.close(at)
 
 
 def write_file(path: str, text: str) -> None:
@@ -66,7 +73,12 @@ def _unshare(names: list[str]) -> None:
 
 
 def _rlimit(name: str, soft: int, hard: int) -> None:
-    resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+    try:
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+    except ValueError as error:  # Python's word for both EINVAL and EPERM
+        is_invalid = soft % _NO_LIMIT > hard % _NO_LIMIT
+        number = errnos.EINVAL if is_invalid else errnos.EPERM
+        raise OSError(number, os.strerror(number)) from error
 
 
 def _user(uid: int, gid: int, groups: list[int]) -> None:
