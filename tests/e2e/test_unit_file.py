@@ -1,10 +1,16 @@
 """What docs/ten.service takes away is nothing the engine needs."""
 
+import errno
+import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
+from engine.kernel.seccomp import Argument, Rule, compile_filter
 from tests.e2e.engine_run import TENANT, EngineRun
 from tests.require import require_program, require_root
 
@@ -16,6 +22,14 @@ health = "/health"
 hardening = "strict"
 stop_grace = 1
 
+[service.private]
+command = "{TENANT}"
+hardening = "strict"
+network = "private"
+port = 80
+health = "/health"
+stop_grace = 1
+
 [service.plain]
 command = "{TENANT}"
 isolation = "process"
@@ -24,27 +38,60 @@ stop_grace = 1
 
 [instances]
 web = ["a"]
+private = ["a"]
 plain = ["a"]
 """
 
 
-def taken_away() -> list[str]:
-    """Name the capabilities the unit takes from the bounding set."""
-    lines = [line for line in UNIT.read_text().splitlines() if line.startswith("CapabilityBound")]
+def values(key: str) -> list[str]:
+    """Give the words of all lines of a key."""
+    lines = [line.partition("=") for line in UNIT.read_text().splitlines()]
     return [
-        name.removeprefix("CAP_").lower() for line in lines for name in line[23:].split() if name
+        word.removeprefix("~") for name, _, text in lines if name == key for word in text.split()
     ]
 
 
+def taken_away() -> list[str]:
+    """Name the capabilities the unit takes from the bounding set."""
+    return [name.removeprefix("CAP_").lower() for name in values("CapabilityBoundingSet")]
+
+
+def calls_of(group: str) -> list[str]:
+    """Ask systemd what is in a group of calls, in none of which there is another group."""
+    command = ["systemd-analyze", "syscall-filter", "--no-pager", group]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    words = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("    ")]
+    assert words
+    return [word for word in words if word[0] not in "#@"]
+
+
+def unit_filter() -> list[Rule]:
+    """Refuse what systemd refuses to whom the unit starts. Source: systemd.exec(5)."""
+    rules = [Rule(call) for group in values("SystemCallFilter") for call in calls_of(group)]
+    families = {getattr(socket, name).value for name in values("RestrictAddressFamilies")}
+    assert len(families) == 4
+    refused = errno.EAFNOSUPPORT
+    others = set(range(socket.AF_VSOCK + 5)) - families
+    rules += [Rule("socket", (Argument(0, family),), refused) for family in others]
+    realtime = (1, 2, 6)  # SCHED_FIFO, SCHED_RR, SCHED_DEADLINE
+    rules += [Rule("sched_setscheduler", (Argument(1, policy),)) for policy in realtime]
+    for bit in (0o4000, 0o2000):
+        for call, index in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("mkdirat", 2)):
+            rules.append(Rule(call, (Argument(index, bit, bit),)))
+    return [*rules, Rule("openat2", errno=errno.ENOSYS)]
+
+
 class UnitRun(EngineRun):
-    """An engine with the capabilities the unit leaves it."""
+    """An engine with the capabilities and the calls the unit leaves it."""
 
     def popen(self, *arguments: str, doors: int = 1) -> subprocess.Popen[bytes]:
         less = f"--bounding-set={','.join(f'-{name}' for name in taken_away())}"
+        filter_ = [sys.executable, "-m", "tests.e2e.confined", compile_filter(unit_filter()).hex()]
         return subprocess.Popen(
-            ["setpriv", less, *self.command(*arguments, doors=doors)],
+            [*filter_, "setpriv", less, *self.command(*arguments, doors=doors)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(UNIT.parents[1])},
             cwd=self.folder,
         )
 
@@ -53,6 +100,7 @@ class UnitRun(EngineRun):
 def run(tmp_path: Path) -> UnitRun:
     require_root()
     require_program("setpriv", "util-linux")
+    require_program("systemd-analyze", "systemd")
     folder = tmp_path / "run"
     folder.mkdir()
     return UnitRun(folder, CONFIG)
@@ -63,14 +111,16 @@ def test_the_engine_works_with_what_the_unit_leaves_it(run: UnitRun) -> None:
     assert all(name.replace("_", "").isalpha() for name in taken_away())
     try:
         run.start()
-        for name in ("web:a", "plain:a"):
+        for name in ("web:a", "private:a", "plain:a"):
             run.wait_state(name, "healthy")
             found = run.get(f"/api/instances/{name}/inspect")
             assert found["mismatches"] == []
         bounding = found["live"]["capabilities"]["bounding"]
         assert not set(taken_away()) & set(bounding)
+        plain = psutil.Process(run.instance("plain:a")["pid"])
+        assert "\nSeccomp:\t2\n" in Path(f"/proc/{plain.pid}/status").read_text()
         run.kill_engine()
-        assert run.visit("a.web")[0] == 200
+        assert run.visit("a.web")[0] == run.visit("a.private")[0] == 200
     finally:
         run.end()
 
@@ -79,3 +129,12 @@ def test_the_unit_gives_what_the_engine_asks_of_systemd() -> None:
     text = UNIT.read_text().splitlines()
     for line in ("Delegate=yes", "Type=notify", "KillMode=mixed"):
         assert line in text
+
+
+def test_systemd_finds_little_that_could_still_be_taken_away() -> None:
+    """What is left above the bound, the engine needs: namespaces, mounts, users, cgroups."""
+    require_program("systemd-analyze", "systemd")
+    command = ["systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=67"]
+    done = subprocess.run([*command, str(UNIT)], capture_output=True, text=True)
+    assert done.returncode == 0, [*done.stdout.splitlines()[-1:], done.stderr]
+    assert "Overall exposure level for ten.service" in done.stdout
