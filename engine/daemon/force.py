@@ -62,7 +62,10 @@ class Force:
         Raises:
             SpecError: It is refused.
         """
-        return admit(read_config(self._path), is_tried=is_tried)
+        config = read_config(self._path)
+        # What was found out of this host is remembered in the directory this engine works in.
+        admitted = admit(self.applied(config), is_tried=is_tried)
+        return msgspec.structs.replace(admitted, settings=config.settings)
 
     def applied(self, config: Config) -> Config:
         """Give a configuration as it is in force: in the directory this engine works in."""

@@ -32,7 +32,7 @@ from engine.kernel.syscalls.launch import Launch
 from engine.kernel.syscalls.process import write_whole
 from engine.runtime.plan import build_plan
 from engine.runtime.sandbox import Gvisor
-from engine.runtime.trial import follow
+from engine.runtime.trial import end_cleanly, follow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -223,4 +223,5 @@ def _last_line(fd: int) -> str:
 
 
 if __name__ == "__main__":
+    end_cleanly()
     json.dump(carry_out(Gvisor(path=sys.argv[1], platform=sys.argv[2])), sys.stdout)

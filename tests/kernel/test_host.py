@@ -1,9 +1,11 @@
 """What a configuration asks for and the host cannot give is refused at load."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.core.config import parse_config
@@ -11,6 +13,7 @@ from engine.core.errors import SpecError
 from engine.core.spec import Isolation
 from engine.runtime import host
 from engine.runtime.trial import carry_out, try_out
+from tests.kernel.harness import wait_for
 from tests.poor import SWITCHED_OFF, USED_UP, require_poor
 from tests.require import require_program, require_root
 
@@ -150,3 +153,26 @@ def test_a_sandbox_is_tried_at_load(tmp_path: Path) -> None:
     done = check(tmp_path, SANDBOX, [])
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["tenement.toml"], "nothing is written"
+
+
+def test_a_try_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
+    require_root()
+    hangs = tmp_path / "runsc"
+    hangs.write_text("#!/bin/sh\necho begun > /dev/stderr\nexec sleep 1000\n")
+    hangs.chmod(0o755)
+    own = tmp_path / "own"
+    own.mkdir()
+    command = [sys.executable, "-P", "-m", "engine.runtime.platforms", str(hangs), "ptrace"]
+    trial = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(own)})
+    try:
+        wait_for(lambda: any("1000" in each.cmdline() for each in below(trial.pid)))
+        trial.terminate()
+        assert trial.wait(5) == 1
+    finally:
+        trial.kill()
+        trial.wait()
+    assert list(own.iterdir()) == []
+
+
+def below(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.kernel
 SECRET, MARKER = "a-tenants-secret", "the-victims-marker"
 SAME_NETWORK = {name for name in EXPECTED if name.startswith("connect to")} - {
     "connect to the engine's API socket",
+    "connect to a private instance's port",
     "connect to a socket of a host's service in /run",
 }
 
@@ -44,7 +45,12 @@ def victim(users: Host, tries: Path) -> Iterator[dict[str, object]]:
     subprocess.run([*users.prefix, "mkdir", "-p", str(folder)], check=True)
     process = subprocess.Popen(
         [*users.prefix, "/usr/bin/python3", "-S", str(tries / "victim.py"), MARKER],
-        env={"TEN_DATA_DIR": str(folder), "SECRET": SECRET, "PORT": str(port)},
+        env={
+            "TEN_DATA_DIR": str(folder),
+            "SECRET": SECRET,
+            "PORT": str(port),
+            "SOCKET_PATH": str(folder / "socket"),
+        },
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -55,6 +61,8 @@ def victim(users: Host, tries: Path) -> Iterator[dict[str, object]]:
             "file_name": "none",
             "victim_pid": process.pid,
             "victim_port": port,
+            "victim_socket": str(folder / "socket"),
+            "private_port": 1,
             "victim_dir": str(folder),
             "victim_cgroup": "",
         }

@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from tests.kernel.probe.expected import EXPECTED, LEVELS
+from tests.kernel.probe.expected import EXPECTED, FOLLOWED, LEVELS
 
 PAGE = Path(__file__).parents[3] / "docs" / "SECURITY.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
@@ -15,15 +15,18 @@ TITLES = {
     "namespace": "`namespace`",
     "strict": '`hardening = "strict"`',
     "private": '`"strict"`, `network = "private"`',
+    "sandbox": "`sandbox`",
 }
-WORDS = {True: "**yes**", False: "no", None: "host"}
+WORDS = {True: "**yes**", False: "no", None: "host", "own": "own"}
 
 
 def table() -> str:
     """Give the whole table, in the order of the tries."""
     head = ["tries to", *(TITLES[level] for level in LEVELS)]
     rows = [head, ["---"] * len(head)]
-    rows += [[name, *(WORDS[value] for value in row)] for name, row in EXPECTED.items()]
+    rows += [
+        [name, *(WORDS[value] for value in row)] for name, row in (EXPECTED | FOLLOWED).items()
+    ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

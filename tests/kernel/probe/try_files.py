@@ -80,6 +80,11 @@ def symlink(facts: Facts) -> object:
         os.unlink(path)
 
 
+@attempt("files", "use another tenant's Unix socket")
+def other_socket(facts: Facts) -> object:
+    return connect(facts["victim_socket"])
+
+
 @attempt("files", "read the engine's database")
 def database(facts: Facts) -> object:
     with sqlite3.connect(f"file:{facts['data_dir']}/ten.db?mode=ro", uri=True) as db:

@@ -17,6 +17,11 @@ def other(facts: Facts) -> object:
     return connect(facts["victim_port"])
 
 
+@attempt("network", "connect to a private instance's port")
+def private(facts: Facts) -> object:
+    return connect(facts["private_port"])
+
+
 @attempt("network", "connect to a service on the host's loopback")
 def loopback(facts: Facts) -> object:
     return connect(facts["host_port"])

@@ -126,6 +126,14 @@ def init_program(_: Facts) -> object:
     return True
 
 
+@attempt("processes", "change its interpreter by /proc/self/exe")
+def self_exe(_: Facts) -> object:
+    # Opening it for writing would say "busy" even where nobody may write.
+    found = os.stat("/proc/self/exe")
+    os.utime("/proc/self/exe", ns=(found.st_atime_ns, found.st_mtime_ns))
+    return True
+
+
 @attempt("processes", "use a file that the engine left open")
 def kept(_: Facts) -> object:
     return KEPT
