@@ -1,17 +1,43 @@
 """Outside: one machine runs all selected tests of this folder. Inside: what they need."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from tests import leaks
 from tests.e2e.conftest import make_engine
+from tests.e2e.engine_run import EngineRun
 from tests.vm import guest
 from tests.vm.machine import require_machine
 from tests.vm.relay import Relay
+from tests.vm.services import CONFIG
 
 __all__ = ["make_engine"]
 
 _relay = pytest.StashKey[Relay]()
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRun]:
+    """Start one engine for all: in the machine that takes as long as a test."""
+    before = leaks.look()
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copy(str(shutil.which("busybox")), folder / "busybox")
+    run = EngineRun(folder, CONFIG)
+    run.start()
+    yield run
+    run.end()
+    assert leaks.wait_clean(before, 30.0) == {}
+
+
+@pytest.fixture
+def engine(_shared: EngineRun) -> Iterator[EngineRun]:
+    """Lend the engine of `services.CONFIG`; no instance runs at the beginning."""
+    yield _shared
+    for view in _shared.instances().values():
+        if view.get("pid"):
+            assert _shared.stop_instance(view["name"]) == 204
 
 
 def _is_ours(item: pytest.Item) -> bool:
@@ -21,6 +47,8 @@ def _is_ours(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in filter(_is_ours, items):
         item.add_marker(pytest.mark.vm)
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.shares_engine)
         if not guest.is_inside():
             item.add_marker(pytest.mark.timeout(0))  # the machine has a time limit of its own
 

@@ -3,25 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.engine_run import TENANT, EngineRun
-
-CONFIG = f"""
-[service.api]
-command = "{TENANT}"
-health = "/health"
-memory_max = "200M"
-pids_max = 50
-cpu_max = "50%"
-
-[instances]
-api = ["a"]
-"""
-
-Make = Callable[[str], EngineRun]
+from tests.e2e.engine_run import EngineRun
+from tests.vm.services import CONFIG
 
 
 def findings(config: Path) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -46,11 +32,11 @@ def test_everything_is_there(tmp_path: Path) -> None:
     assert found["kernel.clone3"]["value"] == "yes"
 
 
-def test_limits_are_seen_to_hold(make_engine: Make) -> None:
-    run = make_engine(CONFIG)
-    run.start()
-    run.wait_state("api:a", "healthy")
-    found = run.get("/api/instances/api:a/inspect")
+def test_limits_are_seen_to_hold(engine: EngineRun) -> None:
+    run, name = engine, "looked_at:a"
+    assert run.spawn(name)[0] == 200
+    run.wait_state(name, "healthy")
+    found = run.get(f"/api/instances/{name}/inspect")
     assert found["mismatches"] == []
     limits = {each["file"]: each for each in found["limits"]}
     assert limits["memory.max"]["found"] == limits["memory.max"]["wanted"] == str(200 * 2**20)
@@ -59,5 +45,5 @@ def test_limits_are_seen_to_hold(make_engine: Make) -> None:
     assert int(found["live"]["usage"]["memory.current"]) > 0
     group = Path(found["live"]["cgroup"])
     (group / "pids.max").write_text("60")
-    changed = run.get("/api/instances/api:a/inspect")
+    changed = run.get(f"/api/instances/{name}/inspect")
     assert changed["mismatches"] == ["pids.max = 50 is asked for: the file says 60"]

@@ -2,41 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.kernel.cgroup import group_of
 from tests.e2e.engine_run import EngineRun, wait_until
-
-EATER = f"{sys.executable} -S {Path(__file__).parent / 'eater.py'}"
-LIMIT_MB = 60
-CONFIG = f"""
-[settings]
-backoff_base_ms = 1
-[service.plain]
-command = "{EATER}"
-isolation = "process"
-health = "/"
-memory_limit_mb = {LIMIT_MB}
-cpu_shares = 50
-[service.inner]
-command = "{EATER}"
-isolation = "namespace"
-health = "/"
-memory_limit_mb = {LIMIT_MB}
-cpu_shares = 50
-"""
-
-Make = Callable[[str], EngineRun]
-
-
-@pytest.fixture
-def engine(make_engine: Make) -> EngineRun:
-    run = make_engine(CONFIG)
-    run.start()
-    return run
+from tests.vm.services import LIMIT_MB
 
 
 def healthy(run: EngineRun, name: str) -> tuple[int, Path]:
@@ -66,7 +38,8 @@ def test_instance_serves_from_its_cgroup_and_its_limit_kills_it(
         lambda: (v := engine.instance(name)).get("pid", 0) not in {0, pid} and v, "restarted", 30
     )
     assert again["restarts"] >= 1
-    assert any("killed by the kernel: out of memory" in e["text"] for e in engine.events())
+    told = [each["text"] for each in engine.events() if each.get("instance") == name]
+    assert any("killed by the kernel: out of memory" in each for each in told)
     engine.wait_state(name, "healthy")
     assert engine.visit(f"x.{service}") == (200, "0 MiB")
 
