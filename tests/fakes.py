@@ -54,11 +54,14 @@ from engine.daemon.api.app import make_app
 from engine.daemon.api.listener import Listener
 from engine.daemon.auth import Auth
 from engine.daemon.clock import wall
+from engine.daemon.metric_store import MetricStore
 from engine.daemon.store import Store
 from engine.daemon.stream import Broadcaster, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+    from engine.core.metrics import KeptMetric
 
 CONFIG = """\
 [service.api]
@@ -123,6 +126,7 @@ class FakeControl:
         self.undoable: dict[str, InstanceView] = {}
         self.calls: list[tuple[str, ...]] = []
         self.broadcaster = Broadcaster(self.snapshot)
+        self.metrics = MetricStore(Path(data_dir), lambda *_: None)
         self.host = HostSample(wall(), cores=os.cpu_count() or 1)
         self._config_view = ConfigView(
             path=self.config.path, text=CONFIG, loaded_at=self.started_at
@@ -181,6 +185,11 @@ class FakeControl:
 
     def samples(self, name: str, seconds: int) -> list[Sample]:
         return list(self.figures.get(name, ()))[-seconds:]
+
+    async def kept(
+        self, name: str, metric: str, *, since: float, until: float, step: int = 0
+    ) -> KeptMetric:
+        return self.metrics.read(name, metric, since=since, until=until, now=wall(), step=step)
 
     def subscribe(self) -> Subscriber:
         return self.broadcaster.subscribe()

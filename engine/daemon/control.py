@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from engine.core.doctor import Report
     from engine.core.inspection import Inspection
+    from engine.core.metrics import KeptMetric
     from engine.core.spec import Config
     from engine.core.wire import (
         ConfigView,
@@ -217,6 +218,18 @@ class Control(Protocol):
 
     def requests_total(self) -> dict[str, RequestTotals]:
         """Counters of the door for each instance, since the engine's database began."""
+        ...
+
+    async def kept(
+        self, name: str, metric: str, *, since: float, until: float, step: int = 0
+    ) -> KeptMetric:
+        """Give the past of a metric of an instance, or of "host".
+
+        Raises:
+            NotFound: Nothing was kept of it, or there is no such metric.
+            Refused: The range is empty.
+            TenError: The disk does not read.
+        """
         ...
 
     async def inspect(self, name: str) -> Inspection:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine import __version__
+from engine.core.errors import TenError
 from engine.core.wire import API_VERSION, EngineView, HostSample, Sample, Snapshot
+from engine.daemon.clock import wall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from engine.core.doctor import Report
     from engine.core.inspection import Inspection
+    from engine.core.metrics import KeptMetric
     from engine.core.spec import Config
     from engine.core.wire import ConfigView, Event, InstanceView, LogMatches, LogWindow
     from engine.core.wire_limits import LimitsView
@@ -145,6 +149,19 @@ class EngineControl:
     def requests_total(self) -> dict[str, RequestTotals]:
         """See `Control`."""
         return {**self._store.requests()}
+
+    async def kept(
+        self, name: str, metric: str, *, since: float, until: float, step: int = 0
+    ) -> KeptMetric:
+        """See `Control`."""
+        read = self._figures.kept.read
+        try:
+            return await asyncio.to_thread(
+                read, name, metric, since=since, until=until, now=wall(), step=step
+            )
+        except OSError as error:
+            message = f"The kept metrics cannot be read: {error.strerror}"
+            raise TenError(message) from error
 
     async def inspect(self, name: str) -> Inspection:
         """See `Control`."""

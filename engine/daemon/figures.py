@@ -6,23 +6,27 @@ import asyncio
 import logging
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.core import life
 from engine.core.latency import BUCKETS, Traffic
 from engine.core.storage import MAX_SECONDS
-from engine.core.wire import HostSample, Samples
+from engine.core.wire import EventKind, HostSample, Samples
 from engine.daemon import tasks
 from engine.daemon.clock import wall
+from engine.daemon.metric_store import MetricStore
 from engine.daemon.sampler import HostSampler
 from engine.daemon.storage import StorageMeter
 from engine.daemon.storage_guard import StorageGuard
 from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from engine.core.doorwire import InstanceStats
+    from engine.core.wire import Sample
     from engine.daemon.instance import Instance
     from engine.daemon.supervisor import Supervisor
 
@@ -37,6 +41,7 @@ class Figures:
 
     Attributes:
         host: The newest sample of the host, None before the first.
+        kept: The past of the figures, on the disk.
         keeper_pid: Counted among our own processes once it is known.
     """
 
@@ -48,6 +53,9 @@ class Figures:
         self._tools = supervisor.tools
         self._registry = supervisor.registry
         self._data_dir = data_dir
+        self.kept = MetricStore(data_dir, self._on_trouble)
+        self._keeping: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._traffic: dict[str, Traffic] = {}
         self._host_sampler = HostSampler(data_dir, self._own_pids)
         self._guard = StorageGuard(supervisor, data_dir)
@@ -58,6 +66,7 @@ class Figures:
 
     def start(self) -> None:
         """Begin to measure."""
+        self._loop = asyncio.get_running_loop()
         self._storage.start()
         self._task = tasks.spawn(self._run(), name="figures")
 
@@ -67,6 +76,9 @@ class Figures:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._keeping is not None:
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        await asyncio.to_thread(self.kept.close)
 
     def on_stats(self, stats: dict[str, InstanceStats]) -> None:
         """Take what a door has seen since its last word."""
@@ -119,9 +131,22 @@ class Figures:
                 if self._tools.oom.look(known) is not None:
                     self._supervisor.tell(known)
         self._tools.broadcaster.publish(Samples(host=self.host, instances=samples))
+        self._keep(self.host, samples)
         self._tools.store.flush()
         self._watch_storage()
         self._put_idle_to_sleep()
+
+    def _keep(self, host: HostSample, samples: Mapping[str, Sample]) -> None:
+        """Have the second written on a thread; while a disk stands still seconds are left out."""
+        if self._keeping is None or self._keeping.done():
+            work = asyncio.to_thread(self.kept.take, host, samples)
+            self._keeping = tasks.spawn(work, name="keep figures")
+
+    def _on_trouble(self, text: str, level: str) -> None:
+        """Tell of it on the loop; this is called on the thread that writes."""
+        if self._loop is not None:
+            note = partial(self._tools.journal.add, EventKind.ENGINE, text, level=level)
+            self._loop.call_soon_threadsafe(note)
 
     def _put_idle_to_sleep(self) -> None:
         now = time.monotonic()

@@ -54,6 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_engine(commands)
     _add_instances(commands)
     _add_logs(commands)
+    _add_metrics(commands)
     _add_versions(commands)
     _add_files(commands)
     return parser
@@ -176,6 +177,18 @@ def _add_logs(commands: _Commands) -> None:
     logs.option("--limit", type=_count, default=100, text="newest lines shown [100]")
     logs.flag("-f", "--follow", text="then show lines as they come")
     logs.flag("--raw", text="let escape sequences of programs through")
+
+
+def _add_metrics(commands: _Commands) -> None:
+    metrics = commands.add("metrics", "plot the kept past of a figure; without one, list them")
+    metrics.word("instance", "instance, service:id, or host")
+    metrics.option("metric", nargs="?", default="", metavar="METRIC", text="cpu, memory, ...")
+    time = "6h, 15m, 90d (back from now), a date, or seconds since 1970"
+    metrics.option("--since", metavar="TIME", default="1h", text=f"{time} [1h]")
+    metrics.option("--until", metavar="TIME", default="", text="the same [now]")
+    metrics.option("--step", type=_count, default=0, metavar="SECONDS", text="[as fine as kept]")
+    metrics.flag("--csv", text="for a spreadsheet")
+    metrics.flag("--json", text="for programs")
 
 
 def _add_versions(commands: _Commands) -> None:

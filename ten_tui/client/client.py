@@ -10,6 +10,7 @@ import msgspec
 from engine.core.doctor import Report
 from engine.core.errors import EngineUnreachable, TenError
 from engine.core.inspection import Inspection
+from engine.core.metrics import KeptMetric, Metric
 from engine.core.wire import (
     ConfigView,
     EngineView,
@@ -221,6 +222,17 @@ class Client:
         """Take all that were set for an instance back to the configuration."""
         return self._act("DELETE", _limits(name), LimitsView)
 
+    def kept_metrics(self, name: str) -> list[Metric]:
+        """List what is kept of an instance, or of "host"."""
+        return self._get(_kept(name), list[Metric])
+
+    def kept(
+        self, name: str, metric: str, *, since: str = "", until: str = "", step: int = 0
+    ) -> KeptMetric:
+        """Give the past of a metric; times as `engine.core.times` reads them."""
+        query = _query(name=metric, since=since, until=until, step=step or None)
+        return self._get(_kept(name) + query, KeptMetric)
+
     def inspect(self, name: str) -> Inspection:
         """Give the plan of an instance, and what its process really has."""
         return self._get(_instance(name, "inspect"), Inspection)
@@ -356,6 +368,10 @@ def _quoted(name: str) -> str:
 
 def _instance(name: str, what: str = "") -> str:
     return f"/api/instances/{_quoted(name)}" + (f"/{what}" if what else "")
+
+
+def _kept(name: str) -> str:
+    return "/api/host/metrics" if name == "host" else _instance(name, "metrics")
 
 
 def _limits(name: str) -> str:

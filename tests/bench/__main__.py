@@ -8,7 +8,7 @@ import argparse
 import subprocess
 import sys
 
-BENCHES = ("bench_ring", "bench_spawn", "bench_door", "bench_console")
+BENCHES = ("bench_ring", "bench_spawn", "bench_door", "bench_console", "bench_metrics")
 
 
 def main() -> int:

@@ -39,7 +39,7 @@ def held(pid: int) -> dict[str, int]:
 
 
 def standing(run: EngineRun) -> dict[str, object]:
-    """Tell what stands around of instances; their logs and own folders are to stay."""
+    """Tell what stands around of instances; their logs, figures and own folders are to stay."""
     return {
         "processes": [each.pid for each in descendants(run)],
         "cgroups": cgroups(run),
@@ -51,7 +51,7 @@ def standing(run: EngineRun) -> dict[str, object]:
         "files of tenants": sorted(
             path
             for folder in run.data_dir.iterdir()
-            if folder.is_dir() and folder.name not in ("run", "logs", "secrets")
+            if folder.is_dir() and folder.name not in ("run", "logs", "secrets", ".metrics")
             for path in folder.glob("*/*")
         ),
     }

@@ -17,6 +17,7 @@ from engine.daemon.api.deploys import Deploys
 from engine.daemon.api.guard import Guard
 from engine.daemon.api.inspecting import Inspecting
 from engine.daemon.api.instances import Instances
+from engine.daemon.api.kept import Kept
 from engine.daemon.api.limits import Limits
 from engine.daemon.api.live import Live
 from engine.daemon.api.replies import Fault, describe, plain, reply
@@ -59,6 +60,7 @@ def make_app(control: Control, *, auth: Auth, is_local: bool) -> Starlette:
             Route("/health", _health, methods=["GET"]),
             *Instances(control).routes(),
             *Inspecting(control).routes(),
+            *Kept(control).routes(),
             *Deploys(control).routes(),
             *Logs(control, closing).routes(),
             *Telemetry(control).routes(),

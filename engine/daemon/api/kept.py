@@ -1,0 +1,86 @@
+"""Routes to the kept past of the figures."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from starlette.routing import Route
+
+from engine.core.errors import NotFound, Refused
+from engine.core.metrics import HOST_METRICS, INSTANCE_METRICS, KEEP_SECONDS
+from engine.core.times import read_time
+from engine.daemon.api.guard import credential, must_be_admin
+from engine.daemon.api.instances import path_name
+from engine.daemon.api.replies import Fault, describe, read_query, reply
+from engine.daemon.clock import wall
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from engine.daemon.control import Control
+
+
+class KeptQuery(msgspec.Struct):
+    """GET /api/instances/NAME/metrics and /api/host/metrics.
+
+    Attributes:
+        name: The metric; "" asks which there are.
+        since, until: As `engine.core.times` reads them; "" for an hour ago and now.
+        step: Seconds a point stands for, at least; 0: as fine as is kept and fits.
+    """
+
+    name: str = ""
+    since: str = ""
+    until: str = ""
+    step: Annotated[int, msgspec.Meta(ge=0, le=KEEP_SECONDS)] = 0
+
+
+class Kept:
+    """The routes, over one engine."""
+
+    def __init__(self, control: Control) -> None:
+        """Take the engine."""
+        self._control = control
+
+    def routes(self) -> list[Route]:
+        """List them."""
+        return [
+            Route("/api/instances/{name}/metrics", self.instance, methods=["GET"]),
+            Route("/api/host/metrics", self.host, methods=["GET"]),
+        ]
+
+    async def instance(self, request: Request) -> Response:
+        """Give the past of an instance."""
+        found = credential(request)
+        name = path_name(request, found)
+        query = read_query(request, KeptQuery)
+        if not query.name:
+            return reply(INSTANCE_METRICS)
+        try:
+            return await self._answer(name, query)
+        except NotFound as failure:
+            if found.tenant:  # the nearest name is another tenant's business
+                raise NotFound(str(failure)) from None
+            raise
+
+    async def host(self, request: Request) -> Response:
+        """Give the past of the host."""
+        must_be_admin(credential(request), "The host's metrics require admin token")
+        query = read_query(request, KeptQuery)
+        return await self._answer("host", query) if query.name else reply(HOST_METRICS)
+
+    async def _answer(self, name: str, query: KeptQuery) -> Response:
+        now = wall()
+        try:
+            since = read_time(query.since or "1h", now)
+            until = read_time(query.until, now) if query.until else now + 1
+            return reply(
+                await self._control.kept(
+                    name, query.name, since=since, until=until, step=query.step
+                )
+            )
+        except Refused as failure:
+            raise Fault(describe(failure, HTTPStatus.BAD_REQUEST)) from failure

@@ -1,0 +1,77 @@
+"""The kept figures of a real engine: over its death, by the API and by `ten metrics`."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.engine_run import TENANT, EngineRun, wait_until
+
+CONFIG = f"""
+[service.api]
+command = "{TENANT}"
+isolation = "process"
+health = "/health"
+
+[instances]
+api = ["alice"]
+"""
+
+Make = Callable[[str], EngineRun]
+
+
+def ten(run: EngineRun, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "ten_tui.cli", "metrics", *arguments],
+        env=os.environ | {"TENEMENT_DATA_DIR": str(run.data_dir)},
+        cwd=run.folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def points(run: EngineRun, metric: str, name: str = "instances/api:alice") -> list[list[Any]]:
+    found: list[list[Any]] = run.get(f"/api/{name}/metrics?name={metric}&since=5m")["points"]
+    return found
+
+
+def test_the_past_outlives_the_engine_and_is_shown(make_engine: Make) -> None:
+    run = make_engine(CONFIG)
+    run.start()
+    run.wait_state("api:alice", "healthy")
+
+    def kept() -> list[list[Any]]:
+        status, body = run.request("GET", "/api/instances/api:alice/metrics?name=memory&since=5m")
+        return json.loads(body)["points"] if status == 200 else []
+
+    before = wait_until(lambda: len(found := kept()) >= 3 and found, "three seconds kept")
+    run.kill_engine()
+    wait_until(run.answers, "the next engine")
+    after = wait_until(lambda: (found := kept())[-1][0] > before[-1][0] and found, "and goes on")
+    assert after[: len(before)] == before
+    assert all(low > 0 for _, low, *_ in after)  # where nothing was measured there is no zero
+    assert points(run, "memory", "host")
+
+    plot = ten(run, "api:alice", "memory", "--since", "5m")
+    assert plot.returncode == 0, plot.stderr
+    assert re.match(r"api:alice memory, bytes   min [\d.]+ MiB ", plot.stdout)
+    table = ten(run, "api:alice", "memory", "--csv", "--since", "5m").stdout.splitlines()
+    assert table[0] == "time,min,max,mean,last"
+    assert len(table) > 3
+    assert json.loads(ten(run, "host", "cpu", "--json").stdout)["unit"] == "cores"
+    assert re.search(r"^memory +bytes$", ten(run, "api:alice").stdout, re.MULTILINE)
+
+    wrong = [
+        (("api:alice", "memry"), "Unknown metric: memry", "did you mean memory?"),
+        (("api:alise", "cpu"), "No metrics of api:alise", "did you mean api:alice?"),
+        (("api:alice", "cpu", "--since", "soon"), "Not a time: 'soon'", "6h or 90d"),
+    ]
+    for arguments, error, hint in wrong:
+        done = ten(run, *arguments)
+        assert done.returncode == 1
+        assert error in done.stderr
+        assert hint in done.stderr

@@ -1,0 +1,145 @@
+"""engine.daemon.metric_store: what is kept, for how long, and what happens when it cannot be."""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import NotFound, Refused
+from engine.core.metrics import KEEP_SECONDS, MAX_POINTS, Layout
+from engine.core.wire import HostSample, Sample
+from engine.daemon.metric_store import FOLDER, MetricStore
+
+NOW = 1_800_000_000.25
+
+
+class Told(list[tuple[str, str]]):
+    def __call__(self, text: str, level: str) -> None:
+        self.append((text, level))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def store(tmp_path: Path, told: Told) -> Iterator[MetricStore]:
+    store = MetricStore(tmp_path, told)
+    yield store
+    store.close()
+
+
+def take(store: MetricStore, time: float, cpu: float, *names: str) -> None:
+    samples = {name: Sample(time, cpu_cores=cpu) for name in names or ("api:alice",)}
+    store.take(HostSample(time, cpu_cores=cpu), samples)
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Have the kernel refuse all that makes a file larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_missing_second_is_a_gap_and_no_zero(store: MetricStore) -> None:
+    for second in (0, 1, 2, 6, 7):
+        take(store, NOW + second, 0.5)
+    found = store.read("api:alice", "cpu", since=NOW - 60, until=NOW + 8, now=NOW + 7)
+    assert [point.time - int(NOW) for point in found.points] == [0, 1, 2, 6, 7]
+    assert {point.mean for point in found.points} == {0.5}
+    assert (found.step, found.unit) == (1, "cores")
+
+
+def folders(data_dir: Path) -> list[Path]:
+    return [path for path in (data_dir / FOLDER).iterdir() if path.is_dir()]
+
+
+def test_the_past_is_there_for_the_next_engine(
+    store: MetricStore, tmp_path: Path, told: Told
+) -> None:
+    for second in range(0, 4000, 10):
+        take(store, NOW + second, float(second))
+    store.close()
+    modes = {oct(path.stat().st_mode & 0o777) for path in [tmp_path / FOLDER, *folders(tmp_path)]}
+    assert modes == {"0o700"}
+    now = NOW + 4000
+    for name in ("api:alice", "host"):
+        found = store.read(name, "cpu", since=NOW, until=now, now=now)
+        assert len(found.points) <= MAX_POINTS
+        assert found.points[0].low == 0
+        assert found.points[-1].high == pytest.approx(3990, rel=1e-3)
+    assert told == []
+
+
+def test_a_clock_set_back_loses_nothing_that_comes_after(store: MetricStore) -> None:
+    for second in range(5):
+        take(store, NOW + 7200 + second, 1.0)
+    for second in range(5):
+        take(store, NOW + second, 2.0)
+    found = store.read("api:alice", "cpu", since=NOW - 60, until=NOW + 5, now=NOW + 5)
+    assert [point.mean for point in found.points] == [2.0] * 5
+
+
+def test_unknown_names_are_answered_with_the_nearest(store: MetricStore) -> None:
+    take(store, NOW, 1.0)
+    span = {"since": NOW - 60, "until": NOW + 1, "now": NOW}
+    with pytest.raises(NotFound) as metric:
+        store.read("api:alice", "memry", **span)
+    assert metric.value.hint == "did you mean memory?"
+    with pytest.raises(NotFound) as instance:
+        store.read("api:alise", "cpu", **span)
+    assert instance.value.hint == "did you mean api:alice?"
+    with pytest.raises(Refused):
+        store.read("api:alice", "cpu", since=NOW, until=NOW, now=NOW)
+
+
+def test_a_full_disk_is_told_once_and_when_it_is_over(store: MetricStore, told: Told) -> None:
+    with no_room():
+        take(store, NOW, 1.0)
+        take(store, NOW + 1, 1.0)
+        assert [level for _, level in told] == ["warning"]
+        assert "figures are not kept: File too large" in told[0][0]
+    take(store, NOW + 2, 1.0)
+    assert told[1:] == [("figures are kept again", "info")]
+    found = store.read("api:alice", "cpu", since=NOW - 9, until=NOW + 3, now=NOW + 3)
+    assert [point.time - int(NOW) for point in found.points] == [2]
+
+
+def test_files_go_after_their_time_and_the_oldest_when_all_are_too_much(
+    tmp_path: Path, told: Told
+) -> None:
+    store = MetricStore(tmp_path, told, most_bytes=100_000)
+    take(store, NOW, 1.0, "api:old", "api:older", "api:bob")
+    store.close()
+    folder = tmp_path / FOLDER / "api"
+    for name, age in (("old", 100.0), ("older", KEEP_SECONDS + 10.0), ("bob", 1.0)):
+        os.utime(folder / f"{name}.ring", (NOW - age, NOW - age))
+    take(store, NOW + 8000, 1.0, "api:bob")
+    assert sorted(path.stem for path in folder.iterdir()) == ["bob", "old"]
+    tight = MetricStore(tmp_path, told, most_bytes=1)
+    take(tight, NOW + 8001, 1.0, "api:bob")
+    assert [path.stem for path in folder.iterdir()] == ["bob"]
+    take(tight, NOW + 8002, 1.0, "api:bob", "api:new")
+    assert [path.stem for path in folder.iterdir()] == ["bob"]
+    assert len(told) == 1
+    assert "of new instances none are kept" in told[0][0]
+    tight.close()
+    store.close()
+
+
+def test_a_file_of_other_metrics_begins_anew(store: MetricStore, tmp_path: Path) -> None:
+    path = tmp_path / FOLDER / "api" / "alice.ring"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"something else" * 1000)
+    take(store, NOW, 1.0)
+    found = store.read("api:alice", "cpu", since=NOW - 9, until=NOW + 1, now=NOW + 1)
+    assert [point.mean for point in found.points] == [1.0]
+    assert path.stat().st_size == 4096 + Layout(17).size
