@@ -136,6 +136,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         name: "service:id".
         until: When the present state ends by itself (backoff, undo window), 0 if it does not.
         undo: What `undo` would do now ("" if nothing): "stop", "weight 50".
+        network: Whose its port is: "host", or "private" for one nobody reaches but by the door.
         activity_at: When the last request for it began or ended, 0 if none.
         oom_kills: Processes of it that the kernel killed for lack of memory, ever.
         spec_changed: A config change waits for its restart.
@@ -149,6 +150,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     isolation: str
     version: str = ""
     weight: int = 100
+    network: str = "host"
     port: int = 0
     pid: int = 0
     started_at: float = 0.0
@@ -163,6 +165,12 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     oom_kills: int = 0
     spec_changed: bool = False
     why: Why | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens, "" before that is known: "127.0.0.1:30001", "private:8080"."""
+        place = "127.0.0.1" if self.network == "host" else self.network
+        return f"{place}:{self.port}" if self.port else ""
 
 
 class EngineView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,6 +11,7 @@ import msgspec
 from engine.core.life import Life, Process, Timer
 from engine.core.limits import BadLimit, LimitsSpec, with_texts
 from engine.core.names import split_instance
+from engine.core.network import Network
 from engine.core.reload import spec_digest
 from engine.core.series import Series
 from engine.core.storage import StorageLevel
@@ -227,6 +228,8 @@ class Instance:
             isolation=process.blob.isolation if process else spec.isolation.value,
             version=self.version,
             weight=self.weight,
+            # That of the process it has, whatever the file says by now; early ones named none.
+            network=(process and process.blob.network) or Network.HOST.value,
             port=self.port,
             pid=process.main_pid if process else 0,
             started_at=process.blob.started_at if process else 0.0,

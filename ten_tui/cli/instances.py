@@ -118,8 +118,8 @@ def spawn(options: argparse.Namespace) -> int:
     with client_of(options) as client:
         spawned = client.spawn(name)
     print(f"Spawned {name}")
-    if spawned.port:
-        print(f"Listening on 127.0.0.1:{spawned.port}")
+    if spawned.port:  # the peer's server says no more than that
+        print(f"Listening on {spawned.address or f'127.0.0.1:{spawned.port}'}")
     return 0
 
 

@@ -25,6 +25,7 @@ class Spawned(msgspec.Struct):
     instance: str
     socket: str
     port: int | None = None
+    address: str = ""
 
 
 class Deployed(msgspec.Struct):

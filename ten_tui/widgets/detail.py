@@ -114,7 +114,7 @@ class Detail(Pane):
         pairs = [
             ("up", fmt.duration(now - instance.started_at) if instance.pid else ""),
             ("pid", str(instance.pid or "")),
-            ("port", str(instance.port or "")),
+            ("port", str(instance.port or "") if instance.network == "host" else instance.address),
             ("weight", str(instance.weight)),
             ("restarts", str(instance.restarts or "")),
             ("inflight", str(sample.inflight or "")),

@@ -76,10 +76,20 @@ def test_two_on_one_port_are_served_and_unreachable(run: EngineRun) -> None:
         assert who(run, f"{ident}.web")["who"] == ident
         assert who(run, f"{ident}.web")["interfaces"] == ["lo"]
         assert run.instance(f"web:{ident}")["port"] == 8080
+        assert run.instance(f"web:{ident}")["network"] == "private"
     a, b = (namespace_of(run.instance(f"web:{ident}")["pid"]) for ident in "ab")
     assert len({a, b, namespace_of()}) == 3
     with pytest.raises(ConnectionRefusedError), socket.socket() as direct:
         direct.connect(("127.0.0.1", 8080))
+
+
+def test_its_address_is_said_to_be_private(run: EngineRun) -> None:
+    assert run.spawn("web:a")[1]["address"] == "private:8080"
+    _, body = run.request("GET", "/api/instances")
+    assert {one["id"]: one["socket"] for one in json.loads(body)} == {
+        "web:a": "private:8080",
+        "web:b": "private:8080",
+    }
 
 
 def test_an_instance_reaches_itself_and_nobody_else(run: EngineRun) -> None:

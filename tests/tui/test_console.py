@@ -25,6 +25,16 @@ async def test_wide_terminal_shows_everything() -> None:
         await seen.shows("cpu 0.5", "-2m30s", "events", "killed by SIGSEGV", "isolation", "version")
 
 
+async def test_a_port_in_a_network_of_its_own_is_not_shown_as_one_of_the_host() -> None:
+    engine = demo_engine()
+    alice = engine.instances["api:alice"]
+    engine.instances["api:alice"] = msgspec.structs.replace(alice, network="private", port=8080)
+    async with console(engine, size=(200, 60)) as seen:
+        await seen.shows("port private:8080")
+        await seen.press("j")
+        await seen.shows("port 30002")
+
+
 async def test_the_log_and_the_detail_follow_the_cursor() -> None:
     async with console(size=(120, 40)) as seen:
         await seen.press("j", "j")

@@ -67,11 +67,6 @@ def is_listed(view: InstanceView) -> bool:
     return view.state not in _NOT_RUNNING
 
 
-def listen_address(view: InstanceView) -> str:
-    """Give where an instance listens, "" before its port is known."""
-    return f"127.0.0.1:{view.port}" if view.port else ""
-
-
 def uptime_seconds(view: InstanceView, now: float) -> int:
     """Give its age in whole seconds."""
     return max(0, int(now - view.started_at)) if view.started_at else 0
@@ -151,7 +146,7 @@ class Instances:
             [
                 {
                     "id": view.name,
-                    "socket": listen_address(view),
+                    "socket": view.address,
                     "uptime_secs": uptime_seconds(view, now),
                     "idle_secs": idle_seconds(view, now),
                     "restarts": view.restarts,
@@ -255,6 +250,7 @@ class Instances:
                 "instance": view.name,
                 "socket": socket_path(self._control, view),
                 "port": view.port or None,
+                "address": view.address,
             }
         )
 

@@ -47,6 +47,15 @@ def test_lists_what_runs_with_every_field(local: Served) -> None:
     assert listed["worker:w1"]["storage_quota_bytes"] == 100
 
 
+def test_a_port_in_a_network_of_its_own_is_under_no_address_of_the_host(local: Served) -> None:
+    set_view(local, "api:alice", network="private", port=8080)
+    set_view(local, "api:bob", network="private", port=0)
+    listed = {one["id"]: one["socket"] for one in local.ask("GET", "/api/instances").json()}
+    assert (listed["api:alice"], listed["api:bob"]) == ("private:8080", "")
+    spawned = local.ask("POST", "/api/instances/spawn", {"process": "api", "id": "alice"}).json()
+    assert (spawned["port"], spawned["address"]) == (8080, "private:8080")
+
+
 def test_every_state_has_the_peers_word() -> None:
     assert set(HEALTH) == set(State)
     words = {"healthy", "degraded", "unhealthy", "failed", "unknown"}
@@ -71,6 +80,7 @@ def test_spawn_answers_where_it_listens(local: Served) -> None:
         "instance": "api:new",
         "socket": "/tmp/tenement/api-new.sock",
         "port": local.control.views["api:new"].port,
+        "address": f"127.0.0.1:{local.control.views['api:new'].port}",
     }
     again = local.ask("POST", "/api/instances/spawn", {"process": "api", "id": "new"})
     assert again.json() == answer.json()

@@ -79,6 +79,18 @@ def test_ps_over_tcp_names_the_server_that_was_asked(ten: Ten, served: Served) -
     assert ten("--server", url, "ps").out.endswith("on http://localhost:8080\n")
 
 
+def test_a_private_instance_listens_under_no_address_of_the_host(ten: Ten, served: Served) -> None:
+    def change() -> None:
+        views = served.control.views
+        views["api:alice"] = msgspec.structs.replace(
+            views["api:alice"], network="private", port=8080
+        )
+
+    served.do(change)
+    assert ten("spawn", "api:alice").out == "Spawned api:alice\nListening on private:8080\n"
+    assert ten("ps").out.splitlines()[1].startswith("api:alice            private:8080         ")
+
+
 def test_each_act_says_what_was_done(ten: Ten, served: Served) -> None:
     ran = ten("spawn", "api:new")
     port = served.control.views["api:new"].port
