@@ -16,9 +16,9 @@ from engine.core.toml_text import dotted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-U16 = ("u16", 2**16 - 1)
-U32 = ("u32", 2**32 - 1)
-U64 = ("u64", 2**63 - 1)
+U16 = ("a whole number from 0 to 65535", 2**16 - 1)
+U32 = ("a whole number from 0 to 4294967295", 2**32 - 1)
+U64 = ("a whole number from 0 to 9223372036854775807", 2**63 - 1)
 """A TOML integer has 64 bits with a sign."""
 
 MAX_WARNINGS = 100

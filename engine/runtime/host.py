@@ -7,12 +7,15 @@ lacking, each with the key that asks for it; it is added to `CHECKS`. `serve`, e
 
 from __future__ import annotations
 
+import grp
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.core.config import source_of
+from engine.core.config_table import short
 from engine.core.config_user import AUTO
 from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
@@ -180,6 +183,38 @@ def _check_limits(config: Config, _: bool) -> Iterator[Lack]:
                 )
 
 
+def _check_capabilities(config: Config, _: bool) -> Iterator[Lack]:
+    """Low ports of the host belong to its own user namespace (capabilities(7)), not to ours."""
+    if userns.has_capability("sys_admin"):
+        return
+    for name, spec in config.services.items():
+        is_host = spec.isolation is Isolation.NAMESPACE and not spec.network.is_own
+        if is_host and "net_bind_service" in spec.hardening.capabilities:
+            text = f"{name}: net_bind_service does not reach the host's ports without root"
+            fix = 'run the engine as root, or take it out: a service listens on its "PORT"'
+            yield Lack(("service", name, "capabilities"), text, fix)
+
+
+def _check_folders(config: Config, _: bool) -> Iterator[Lack]:
+    """A folder that is not there may well come before the first start: a warning."""
+    for name, spec in config.services.items():
+        if spec.workdir and not os.path.isdir(spec.workdir):
+            is_there = os.path.exists(spec.workdir)
+            what = "is no directory" if is_there else "is not there, or not to be seen"
+            text = f"{name}: workdir {spec.workdir!r} {what}"
+            yield Lack(("service", name, "workdir"), text, is_refused=False)
+
+
+def _check_admin_group(config: Config, _: bool) -> Iterator[Lack]:
+    """Without it nobody but root and the engine's user is let in: a warning."""
+    if group := config.settings.admin_group:
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            text = f"admin_group: there is no group {short(group)!r} on this host"
+            yield Lack(("settings", "admin_group"), text, is_refused=False)
+
+
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_networks,
@@ -187,5 +222,8 @@ CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_seccomp,
     _check_users,
     _check_limits,
+    _check_capabilities,
+    _check_folders,
+    _check_admin_group,
 )
 """Each takes the configuration, and whether it may try things out."""

@@ -121,6 +121,35 @@ def test_networks_that_cannot_be_had_are_refused_in_their_place(tmp_path: Path) 
     assert check(tmp_path, CONFIG, NO_NETWORKS).returncode == 0
 
 
+def test_low_ports_of_the_host_are_refused_without_root(tmp_path: Path) -> None:
+    require_poor()
+    ordinary = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    text = CONFIG + 'capabilities = ["net_bind_service"]\n'
+    assert check(tmp_path, text, []).returncode == 0
+    done = check(tmp_path, text, ordinary)
+    assert done.returncode == 1
+    assert "line 8, column 16" in done.stderr
+    assert "does not reach the host's ports without root" in done.stderr
+    assert check(tmp_path, text + 'network = "private"\n', ordinary).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "warning"),
+    [
+        (f'{CONFIG}workdir = "gone"\n', 8, "/gone' is not there, or not to be seen"),
+        (f'{CONFIG}workdir = "tenement.toml"\n', 8, "/tenement.toml' is no directory"),
+        ('[settings]\nadmin_group = "nobodies"\n', 2, "there is no group 'nobodies' on this host"),
+    ],
+)
+def test_what_may_come_later_is_warned_about(
+    tmp_path: Path, text: str, line: int, warning: str
+) -> None:
+    done = check(tmp_path, text, [])
+    assert done.returncode == 0
+    assert f"line {line}: " in done.stdout + done.stderr
+    assert warning in done.stdout + done.stderr
+
+
 SANDBOX = """[service.box]
 command = "true"
 isolation = "sandbox"

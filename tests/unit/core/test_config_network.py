@@ -39,7 +39,11 @@ def test_a_change_of_either_is_taken_by_a_restart_only() -> None:
         (['network = "private"', 'isolation = "process"'], (3, 11), 'with isolation = "process"'),
         (["port = 80"], (3, 8), "port needs a network of its own"),
         (['network = "private"', "port = 0"], (4, 8), "0"),
-        (['network = "private"', "port = 65536"], (4, 8), "expected u16"),
+        (
+            ['network = "private"', "port = 65536"],
+            (4, 8),
+            "expected a whole number from 0 to 65535",
+        ),
     ],
 )
 def test_refused_in_its_place(lines: list[str], place: tuple[int, int], message: str) -> None:
