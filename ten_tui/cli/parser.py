@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import PackageNotFoundError, version
 
-MAX_WEIGHT = 255
+MAX_WEIGHT = 100
 MAX_PORT = 65535
 
 
