@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, assert_never
 
-from engine.core.errors import EngineUnreachable, NotFound
+from engine.core.errors import EngineUnreachable, NotFound, TenError
 from engine.core.names import split_instance
 from engine.core.sanitize import sanitize
 from ten_tui.cli.main import client_of
@@ -57,9 +58,29 @@ def logs(options: argparse.Namespace) -> int:
             search=options.search,
             limit=options.limit,
         )
+        if options.instance and not records:
+            _check_known(client, options.instance)
     for record in records:
         print(shown(f"{clock_of(record)} {line_of(record)}", is_raw=options.raw))
     return 0
+
+
+def _check_known(client: Client, name: str) -> None:
+    """Keep a name that nobody has from looking like a quiet program's.
+
+    Raises:
+        NotFound: There is neither such an instance nor a ring of one.
+    """
+    try:
+        known = {*client.log_names(), *(view.name for view in client.instances())}
+    except EngineUnreachable:
+        raise
+    except TenError:  # the peer's server does not tell
+        return
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "ten ps --all lists the instances there are"
+        raise NotFound(f"Instance not found: {name}", hint=hint)
 
 
 class Follower:

@@ -36,8 +36,18 @@ def test_filters(ten: Ten, served: Served) -> None:
     wrong = ten("logs", "--level", "nonsense")
     assert wrong.code == 2
     assert "'nonsense' (choose from 'stdout', 'stderr')" in wrong.err
-    assert ten("logs", "api:nobody").out == ""
     assert ten("logs", "--limit", "0").out == ""
+
+
+def test_a_name_that_nobody_has_is_no_quiet_program(ten: Ten, served: Served) -> None:
+    served.write("api:bob", "hello")
+    quiet = ten("logs", "api:bob", "--search", "no such text")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    ran = ten("logs", "api:bobb")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Instance not found: api:bobb" in ran.err
+    assert "did you mean api:bob?" in ran.err
+    assert "ten ps --all" in ten("logs", "xxxxxxx:y").err
 
 
 def test_nothing_that_steers_a_terminal_is_printed_unless_it_is_asked_for(
