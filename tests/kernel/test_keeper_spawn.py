@@ -83,7 +83,6 @@ def _inside() -> list[list[object]]:
         (["netns", "/no/network"], "netns /no/network", errno.ENOENT, "/no/network"),
         (["netns", "/dev/null"], "netns /dev/null", errno.EINVAL, "/dev/null"),
         (["write", "/etc/passwd", "x"], "write /etc/passwd", errno.EEXIST, "/etc/passwd"),
-        (["idmap", "0 0 0", "0 0 0"], "idmap 0 0 0", errno.EPERM, ""),
         (["umask", 1 << 40], "umask 1099511627776", errno.EINVAL, ""),
     ],
 )
@@ -100,6 +99,12 @@ def test_failed_step_is_named(
     assert told.message | {"ok": False, "step": name, "errno": number} == told.message
     assert told["index"] == len(before)
     assert told["path"] == path
+
+
+def test_ids_that_are_mapped_already_are_named(engine: Played) -> None:
+    told = engine.spawn("a:b", shell("true", *_inside(), ["idmap", "0 0 0", "0 0 0"]))
+    failed = {"ok": False, "step": "idmap 0 0 0", "errno": errno.EPERM, "path": ""}
+    assert told.message | failed == told.message
     assert told.fds == []
 
 
