@@ -82,8 +82,14 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 def make_token() -> str:
-    """Draw a new token."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    """Draw a new token: 32 random bytes in base64 of RFC 4648 section 5, unpadded.
+
+    None begins with "-": behind `--token` that would be taken for an option.
+    """
+    while True:
+        token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+        if not token.startswith("-"):
+            return token
 
 
 def is_token(text: str) -> bool:

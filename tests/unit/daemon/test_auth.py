@@ -30,8 +30,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_tokens_have_the_peers_form_and_none_is_like_another() -> None:
-    tokens = {make_token() for _ in range(200)}
-    assert len(tokens) == 200
+    tokens = {make_token() for _ in range(2000)}
+    assert len(tokens) == 2000
+    assert not any(token.startswith("-") for token in tokens), "it could not follow --token"
     assert all(len(token) == 43 and is_token(token) for token in tokens)
 
 
