@@ -73,7 +73,8 @@ class Acts:
         what, _ = instance.undo(time.monotonic())
         if not what:
             message = f"{name}: nothing to undo"
-            raise Refused(message, hint=f"an act can be undone for {UNDO_SECONDS:g} s")
+            hint = f"an act can be undone for {UNDO_SECONDS:g} s; a request wakes what was stopped"
+            raise Refused(message, hint=hint)
         if instance.life.hold_until:
             self._note(instance, "is not stopped after all", actor, f"ten spawn {name}")
             self._supervisor.apply(instance, life.Undo())

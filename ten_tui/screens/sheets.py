@@ -143,9 +143,12 @@ class _ScrollScreen(_Overlay):
         super().__init__(sheet)
 
     def on_key(self, event: events.Key) -> None:
-        """Scroll; any other key leaves."""
+        """Scroll; any other key leaves, and Ctrl-C the console, as the help itself says."""
         event.stop()
         event.prevent_default()
+        if event.key == "ctrl+c":
+            self.app.exit(0)
+            return
         self._scroll(_HELP_STEPS.get(event.key))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

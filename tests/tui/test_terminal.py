@@ -72,6 +72,15 @@ def test_a_terminal_that_does_not_read_blocks_nothing_and_gets_the_newest_frame(
         seen.until("following", 3.0)
 
 
+def test_ctrl_c_detaches_also_from_the_help() -> None:
+    with Terminal(FAKE) as seen:
+        seen.until("● healthy")
+        seen.press("?")
+        seen.until("keys · instances")
+        seen.press("\x03")
+        assert seen.wait_gone(6.0)
+
+
 def test_resizing_to_tiny_and_back_draws_all_again() -> None:
     with Terminal(FAKE) as seen:
         seen.until("● healthy")
