@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from ten_tui.store.ui import UiState
     from ten_tui.widgets.palette import Palette
 
+_GAP = "   "
+_COPIES = "  y copies"
+_LEAST_COMMAND = 8
+"""Cells below which a cut command says nothing."""
+
 
 class Foot(Pane):
     """One row at the bottom."""
@@ -40,7 +45,7 @@ class Foot(Pane):
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the prompt, the message, or the hints; the undo offer stands at the right."""
         undo = self._undo(width * 3 // 5)
-        room = width - (len(undo) + 2 if undo else 0)
+        room = width - (len(undo) + 3 if undo else 0)
         if self._ui.mode is not Mode.NONE:
             line = self._prompt(room)
         elif self._ui.message.until > self._clock():
@@ -83,11 +88,11 @@ class Foot(Pane):
         line = Line().put(" ", style(Ink.TEXT, Ground.RAISED))
         line.put(cut(message.text, width - 2), style(message.ink, Ground.RAISED))
         command = message.command
-        if command and line.width + 12 < width:
-            line.put("   ", style(Ink.FAINT, Ground.RAISED))
-            text = cut(command, width - line.width - 8)
-            line.put(text, style(Ink.DIM, Ground.RAISED))
-            line.put("  y copies", style(Ink.FAINT, Ground.RAISED))
+        room = width - line.width - len(_GAP) - len(_COPIES)
+        if command and room >= _LEAST_COMMAND:
+            line.put(_GAP, style(Ink.FAINT, Ground.RAISED))
+            line.put(cut(command, room), style(Ink.DIM, Ground.RAISED))
+            line.put(_COPIES, style(Ink.FAINT, Ground.RAISED))
         return line
 
     def _keys(self, width: int) -> Line:

@@ -72,6 +72,8 @@ async def test_undo_is_offered_for_ten_seconds_only() -> None:
     async with console(clock=lambda: now[0]) as seen:
         await seen.press("s")
         await seen.shows("u undoes stop of api:alice · 10s")
+        foot = seen.text.splitlines()[-1]
+        assert "  y copies  " in foot or "y copies" not in foot, "the offer lies over it"
         now[0] += 4
         await seen.shows("· 6s")
         now[0] += 7
