@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.core.names import is_label
+from engine.core.nearest import nearest
 from engine.core.wire import Desired, State
 from ten_tui import actions
 from ten_tui import format as fmt
@@ -226,8 +226,8 @@ def share_preview(instances: list[InstanceView], name: str, text: str) -> str:
 
 def unknown_instance(name: str, known: Iterable[str]) -> str:
     """Say that no instance has a name, and which one may be meant."""
-    near = get_close_matches(name, list(known), n=1)
-    return f"no instance is called {name}" + (f": {near[0]}?" if near else "")
+    near = nearest(name, known)
+    return f"no instance is called {name}" + (f": {near}?" if near else "")
 
 
 def valid_names(words: list[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from engine.core.config_table import short
@@ -14,6 +13,7 @@ from engine.core.hardening import (
     Hardening,
     HardeningSpec,
 )
+from engine.core.nearest import nearest
 from engine.core.spec import Isolation
 
 if TYPE_CHECKING:
@@ -106,5 +106,5 @@ def _number(text: str) -> int | None:
 
 
 def _nearest(text: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(short(text).lower(), sorted(known), n=1)
-    return f'did you mean "{near[0]}"?' if near else ""
+    near = nearest(text.lower(), known)
+    return f'did you mean "{near}"?' if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import shlex
 from enum import StrEnum
@@ -13,6 +12,7 @@ from engine.core.config_limits import read_limits
 from engine.core.config_network import read_network, read_port
 from engine.core.config_table import U32, short
 from engine.core.config_user import read_user
+from engine.core.nearest import did_you_mean
 from engine.core.spec import Isolation, Restart, ServiceSpec, StorageAction, Wake
 
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ def _read_restart(table: Table) -> Restart:
     try:
         return Restart(text)
     except ValueError:
-        near = difflib.get_close_matches(short(text).lower(), list(Restart), n=1)
-        advice = f"; did you mean {near[0]}?" if near else ""
-        table.warn("restart", f"unknown restart policy {short(text)!r}: on-failure is used{advice}")
+        message = f"unknown restart policy {short(text)!r}: on-failure is used"
+        advice = did_you_mean(text.lower(), Restart)
+        table.warn("restart", f"{message}; {advice}" if advice else message)
         return Restart.ON_FAILURE
 
 

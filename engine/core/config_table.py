@@ -5,11 +5,11 @@ Which keys a table knows is what was asked of it: `finish` reports the rest.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.core.errors import SpecError
+from engine.core.nearest import did_you_mean
 from engine.core.toml_places import Path, Place, Places
 from engine.core.toml_text import dotted
 
@@ -82,8 +82,7 @@ class Source:
 
     def unknown(self, what: str, path: Path, known: Iterable[str]) -> None:
         """Report a key that nothing asked for; in a strict reading it refuses the file."""
-        near = difflib.get_close_matches(str(path[-1])[:_SHOWN], sorted(known), n=1)
-        advice = f"did you mean {near[0]}?" if near else ""
+        advice = did_you_mean(str(path[-1]), known)
         message = f"unknown {what} {short(dotted(path))}"
         if self._is_strict:
             self.fail(message, path, is_value=False, hint=advice)

@@ -6,7 +6,6 @@ kernel's own default, but for `pids_max` and `memory_oom_group`, which have safe
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -29,6 +28,7 @@ from engine.core.limit_values import (
     read_size,
     read_weight,
 )
+from engine.core.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -158,8 +158,7 @@ def with_texts(limits: LimitsSpec, texts: Mapping[str, str]) -> LimitsSpec:
     found = {}
     for key, text in texts.items():
         if key not in KEYS:
-            near = difflib.get_close_matches(key[:60], KEYS, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}"
+            advice = did_you_mean(key, KEYS) or f"there are {', '.join(KEYS)}"
             raise BadLimit(f"unknown limit {short(key)!r}; {advice}")
         try:
             found[key] = read_limit(key, text)

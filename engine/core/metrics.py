@@ -9,7 +9,6 @@ the greatest of many are found without unpacking them.
 
 from __future__ import annotations
 
-import difflib
 import math
 import struct
 import zlib
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from engine.core.errors import NotFound
+from engine.core.nearest import did_you_mean
 from engine.core.series import decode, encode
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def find_metric(metrics: Sequence[Metric], name: str) -> int:
     names = [each.name for each in metrics]
     if name in names:
         return names.index(name)
-    near = difflib.get_close_matches(name[:40].lower(), names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    hint = did_you_mean(name.lower(), names) or f"there are {', '.join(names)}"
     message = f"Unknown metric: {name[:40]}"
     raise NotFound(message, hint=hint)
 

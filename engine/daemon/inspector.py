@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import NotFound, TenError
 from engine.core.inspection import Inspection, Live, PlanFrom, StepFact
 from engine.core.inspection import LimitFact as Limit
 from engine.core.limits import KEYS, asked, file_texts
+from engine.core.nearest import did_you_mean
 from engine.core.plan_check import look, paths_of
 from engine.daemon.plans import shown
 from engine.kernel.inspection import read_live, read_places
@@ -72,10 +72,10 @@ class Inspector:
         try:
             return self._registry.get(name)
         except NotFound as error:
-            near = get_close_matches(name, list(self._registry.instances), n=1)
-            if not near:
+            advice = did_you_mean(name, self._registry.instances)
+            if not advice:
                 raise
-            message = f"{error}; did you mean {near[0]}?"
+            message = f"{error}; {advice}"
             raise NotFound(message, hint=error.hint) from error
 
     def _plan(self, instance: Instance) -> tuple[PlanFrom, Steps, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, assert_never
 
 from engine.core.errors import EngineUnreachable, NotFound, TenError
 from engine.core.names import split_instance
+from engine.core.nearest import did_you_mean
 from engine.core.sanitize import sanitize
 from ten_tui.cli.main import client_of
 from ten_tui.client.records import LogCursors, LogGap, LogRecord
@@ -78,8 +78,7 @@ def _check_known(client: Client, name: str) -> None:
     except TenError:  # the peer's server does not tell
         return
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "ten ps --all lists the instances there are"
+        hint = did_you_mean(name, known) or "ten ps --all lists the instances there are"
         raise NotFound(f"Instance not found: {name}", hint=hint)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from starlette.routing import Route
 
 from engine.core.errors import NotFound, TenError
 from engine.core.names import instance_name, is_label
+from engine.core.nearest import did_you_mean
 from engine.core.wire import InstanceView, State
 from engine.daemon.api.guard import credential, may_write, must_reach
 from engine.daemon.api.replies import Fault, describe, error, read_body, read_query, reply
@@ -205,8 +205,7 @@ class Instances:
     def _not_known(self, name: str, found: Credential) -> Response:
         """Answer 404 with the nearest name the caller may know of, and what makes one."""
         known = [view.name for view in self._control.instances() if found.reaches(view.id)]
-        near = difflib.get_close_matches(name, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"ten spawn {name} makes it"
+        advice = did_you_mean(name, known) or f"ten spawn {name} makes it"
         body = {"error": f"Instance not found: {name}; {advice}", "kind": "not_found"}
         return reply(body, HTTPStatus.NOT_FOUND)
 
