@@ -5,11 +5,8 @@ All of it works on threads, never on the engine's loop: a disk may stand still f
 
 from __future__ import annotations
 
-import os
 import threading
-from difflib import get_close_matches
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.core.errors import NotFound, Refused
@@ -23,10 +20,12 @@ from engine.core.metrics import (
     find_metric,
     plan_range,
 )
+from engine.core.nearest import did_you_mean
 from engine.daemon.metric_file import MetricFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from engine.core.metrics import Metric
     from engine.core.wire import HostSample, Sample
@@ -149,8 +148,7 @@ class MetricStore:
         path = self._path(name)
         if not path.exists():
             known = [self._name(each) for each in self._folder.glob("*/*.ring")]
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "ten ps lists the instances there are"
+            hint = did_you_mean(name, known) or "ten ps lists the instances there are"
             message = f"No metrics of {name}"
             raise NotFound(message, hint=hint)
         return MetricFile(path, _HOST_NAMES if name == HOST else _NAMES, now)
@@ -191,12 +189,3 @@ class MetricStore:
 def metrics_of(name: str) -> tuple[Metric, ...]:
     """Give the metrics that are kept of an instance, or of "host"."""
     return HOST_METRICS if name == HOST else INSTANCE_METRICS
-
-
-def size_on_disk(folder: Path) -> int:
-    """Add up what the files below a folder take on the disk, in bytes."""
-    return sum(
-        (Path(base) / name).stat().st_blocks * 512
-        for base, _, names in os.walk(folder)
-        for name in names
-    )

@@ -6,6 +6,7 @@ figures that all change. Then 500 instances are fed for some minutes, second by 
 """
 
 import argparse
+import os
 import random
 import statistics
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from engine.core.metrics import KEEP_SECONDS, MAX_POINTS
 from engine.core.wire import HostSample, Sample
-from engine.daemon.metric_store import FOLDER, MetricStore, size_on_disk
+from engine.daemon.metric_store import FOLDER, MetricStore
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -52,6 +53,15 @@ def sample_at(at: float, chance: random.Random) -> Sample:
 def store_in(folder: str) -> MetricStore:
     """Open a store that complains aloud."""
     return MetricStore(Path(folder), lambda text, _: print(text))
+
+
+def size_on_disk(folder: Path) -> int:
+    """Add up what the files below a folder take on the disk, in bytes."""
+    return sum(
+        (Path(base) / name).stat().st_blocks * 512
+        for base, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 def fill(store: MetricStore, chance: random.Random) -> None:
