@@ -18,7 +18,11 @@ NOTHING = "·"
 
 _BINARY = ("B", "K", "M", "G", "T", "P")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_BLOCKS = " ▁▂▃▄▅▆▇█"
+BLOCKS = " ▁▂▃▄▅▆▇█"
+"""By eighths of a cell."""
+
+_FOUR_DIGITS = 999.5
+"""From here on a figure in three digits would be written 1e+03."""
 
 
 class Mark(NamedTuple):
@@ -91,6 +95,21 @@ def rate(value: float) -> str:
     return f"{min(value, 9999):.0f}{unit}" if whole else f"{value:.1f}{unit}"
 
 
+def figure(value: float, unit: str) -> str:
+    """Write a figure with its unit, in three significant digits: what is kept is exact to 0.05%."""
+    if unit.startswith("bytes"):
+        rate = unit.removeprefix("bytes")
+        for prefix in ("B", "KiB", "MiB", "GiB"):
+            if value < _FOUR_DIGITS:
+                return f"{value:.3g} {prefix}{rate}"
+            value /= 1024
+        return f"{value:.3g} TiB{rate}"
+    if unit == "cores":
+        return f"{value:.3g}"
+    digits = f"{value:.3g}" if value < _FOUR_DIGITS else f"{value:.0f}"
+    return f"{digits}{unit}" if unit in {"/s", "%"} else f"{digits} {unit}".rstrip()
+
+
 def millis(value: float) -> str:
     """Write a latency: "0.4ms", "12ms", "1.2s"; at most 5 characters."""
     if value <= 0:
@@ -155,7 +174,7 @@ def date_clock(time: float, zone: datetime.tzinfo | None = None) -> str:
 
 def spark(levels: Sequence[int]) -> str:
     """Draw levels 0 to 8 as blocks; a quiet stretch is a dotted line."""
-    return "".join(_BLOCKS[level] if level else NOTHING for level in levels)
+    return "".join(BLOCKS[level] if level else NOTHING for level in levels)
 
 
 def log_level(value: float) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ten_tui import format as fmt
 from ten_tui.cli.instances import name_of
 from ten_tui.cli.main import client_of
 
@@ -23,10 +24,8 @@ HEIGHT = 12
 _SCALE_WIDTH = 11
 _LEAST_COLUMNS = 20
 _PIPE_COLUMNS = 80
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
 _SHADE = "░"
 _DAY = 86400
-_THOUSAND = 999.5  # from here on three digits would be written 1e+03
 
 
 def metrics(options: argparse.Namespace) -> int:
@@ -84,11 +83,11 @@ def plot(found: KeptMetric, width: int, *, is_plain: bool = False) -> list[str]:
     lines = [f"{title}   {_summary(found)}"]
     for row in range(HEIGHT, 0, -1):
         is_labelled = row in (HEIGHT, HEIGHT // 2)
-        label = shown(top * row / HEIGHT, found.unit) if is_labelled else ""
+        label = fmt.figure(top * row / HEIGHT, found.unit) if is_labelled else ""
         cells = "".join(_cell(column, top, row, is_plain=is_plain) for column in columns)
         lines.append(f"{label:>{_SCALE_WIDTH}} {'|' if is_plain else '│'}{cells}".rstrip())
     corner = "+" + "-" * count if is_plain else "└" + "─" * count
-    lines.append(f"{shown(0, found.unit):>{_SCALE_WIDTH}} {corner}")
+    lines.append(f"{fmt.figure(0, found.unit):>{_SCALE_WIDTH}} {corner}")
     lines.append(" " * (_SCALE_WIDTH + 2) + _axis(found, count))
     return lines
 
@@ -97,10 +96,10 @@ def _summary(found: KeptMetric) -> str:
     points, unit = found.points, found.unit
     mean = sum(point.mean for point in points) / len(points)
     return (
-        f"min {shown(min(point.low for point in points), unit)}"
-        f"  mean {shown(mean, unit)}"
-        f"  max {shown(max(point.high for point in points), unit)}"
-        f"  last {shown(points[-1].last, unit)}"
+        f"min {fmt.figure(min(point.low for point in points), unit)}"
+        f"  mean {fmt.figure(mean, unit)}"
+        f"  max {fmt.figure(max(point.high for point in points), unit)}"
+        f"  last {fmt.figure(points[-1].last, unit)}"
     )
 
 
@@ -132,7 +131,7 @@ def _cell(column: tuple[float, float] | None, top: float, row: int, *, is_plain:
         return "#" if mean > row - 0.5 else (":" if high > row - 0.5 else " ")
     part = round((mean - (row - 1)) * 8)
     if part > 0:
-        return _EIGHTHS[min(part, 8)]
+        return fmt.BLOCKS[min(part, 8)]
     return _SHADE if high > row - 0.5 else " "
 
 
@@ -143,18 +142,3 @@ def _axis(found: KeptMetric, count: int) -> str:
         for time in (found.since, found.until)
     )
     return f"{begin}{end:>{count - len(begin)}}"
-
-
-def shown(value: float, unit: str) -> str:
-    """Write a figure with its unit, in three significant digits: what is kept is exact to 0.05%."""
-    if unit.startswith("bytes"):
-        rate = unit.removeprefix("bytes")
-        for prefix in ("B", "KiB", "MiB", "GiB"):
-            if value < _THOUSAND:
-                return f"{value:.3g} {prefix}{rate}"
-            value /= 1024
-        return f"{value:.3g} TiB{rate}"
-    if unit == "cores":
-        return f"{value:.3g}"
-    digits = f"{value:.3g}" if value < _THOUSAND else f"{value:.0f}"
-    return f"{digits}{unit}" if unit in {"/s", "%"} else f"{digits} {unit}".rstrip()

@@ -3,7 +3,8 @@
 import pytest
 
 from engine.core.metrics import KeptMetric, Point
-from ten_tui.cli.metrics import plot, shown
+from ten_tui.cli.metrics import plot
+from ten_tui.format import figure
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from ten_tui.cli.metrics import plot, shown
     ],
 )
 def test_figures_have_three_digits_and_a_unit(value: float, unit: str, text: str) -> None:
-    assert shown(value, unit) == text
+    assert figure(value, unit) == text
 
 
 def test_a_gap_is_drawn_as_a_gap() -> None:
