@@ -4,7 +4,30 @@ from __future__ import annotations
 
 from typing import Self
 
-from engine.core.lifecycle import Command, Life, LifeEvent, Policy, State, step
+from engine.core.life import CHECKS_UNTIL_UNHEALTHY
+from engine.core.lifecycle import (
+    ArmTimer,
+    CancelTimer,
+    CheckFailed,
+    CheckPassed,
+    Command,
+    Drained,
+    Exited,
+    Idle,
+    Launched,
+    Life,
+    LifeEvent,
+    Policy,
+    Route,
+    Start,
+    State,
+    Stop,
+    Timer,
+    step,
+)
+
+OPEN = Route(is_open=True)
+SHUT = Route(is_open=False)
 
 
 class Playbook:
@@ -52,3 +75,68 @@ class Playbook:
 
     def _read_all(self) -> None:
         assert self._unread == (), "unread: " + "\n".join(self._trail)
+
+
+STARTUP = CancelTimer(Timer.STARTUP)
+
+
+def arm(timer: Timer, after: float) -> ArmTimer:
+    return ArmTimer(timer, 100.0 + after)
+
+
+def launching(**policy: object) -> Playbook:
+    return (Playbook(**policy) >> Start()).skim()
+
+
+def starting(**policy: object) -> Playbook:
+    return (launching(**policy) >> Launched(7)).skim()
+
+
+def healthy(**policy: object) -> Playbook:
+    return (starting(**policy) >> CheckPassed()).skim()
+
+
+def degraded(**policy: object) -> Playbook:
+    return (healthy(**policy) >> CheckFailed("503 from /health")).skim()
+
+
+def unhealthy(**policy: object) -> Playbook:
+    play = degraded(**policy)
+    for _ in range(CHECKS_UNTIL_UNHEALTHY - 1):
+        (play >> CheckFailed("503 from /health")).skim()
+    return play
+
+
+def failed(**policy: object) -> Playbook:
+    return (healthy(max_restarts=0, **policy) >> Exited(1)).skim()
+
+
+def backing_off(**policy: object) -> Playbook:
+    """Crash twice: the second restart waits a second."""
+    play = (healthy(**policy) >> Exited(1)).skim()
+    return (((play >> Launched(8)).skim()) >> Exited(1)).skim()
+
+
+def draining(**policy: object) -> Playbook:
+    return (healthy(**policy) >> Stop()).skim()
+
+
+def held(**policy: object) -> Playbook:
+    return (healthy(**policy) >> Stop(hold_seconds=10)).skim()
+
+
+def ending(**policy: object) -> Playbook:
+    return (draining(**policy) >> Drained()).skim()
+
+
+def stopped(**policy: object) -> Playbook:
+    return (ending(**policy) >> Exited(0)).skim()
+
+
+def falling_asleep(**policy: object) -> Playbook:
+    return (healthy(**policy) >> Idle()).skim()
+
+
+def asleep(**policy: object) -> Playbook:
+    play = (falling_asleep(**policy) >> Drained()).skim()
+    return (play >> Exited(0)).skim()
