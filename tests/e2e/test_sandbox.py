@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.engine_run import TENANT, EngineRun, wait_until
+from tests.e2e.standing import descendants, standing, wait_same
 from tests.require import require_program, require_root
 
 Make = Callable[[str], EngineRun]
@@ -206,6 +207,25 @@ def test_the_end_of_the_sandbox_process_is_named(make_engine: Make) -> None:
     wait_until(lambda: any(text in each["text"] for each in run.events()), "its end is told")
     run.wait_state("web:a", "healthy", seconds=40)
     assert run.visit("a.web")[0] == 200
+
+
+def test_whichever_of_runscs_processes_is_killed_it_is_told_and_nothing_is_left(
+    make_engine: Make,
+) -> None:
+    run = make_engine(SHELL % ("echo up; exec sleep 1000", ""))
+    run.start()
+    before, ends = standing(run), []
+    for part in ("boot", "gofer", "run"):
+        assert run.spawn("app:x")[0] == 200
+        wait_until(lambda: len(run.lines("app:x")) == len(ends) + 1, "it runs", 40)
+        found = [each for each in descendants(run) if part in each.cmdline()]
+        assert found, [each.cmdline() for each in descendants(run)]
+        found[-1].kill()
+        why = run.wait_state("app:x", "failed")["why"]
+        ends.append(why["summary"])
+        assert own_processes(run, "app:x") == []
+        wait_same(run, before)
+    assert ends == ["the program or gVisor's sandbox process was killed by SIGKILL"] * 3
 
 
 def test_it_outlives_engine_and_keeper(make_engine: Make) -> None:
