@@ -1,7 +1,9 @@
-"""How long a launch takes: isolation `namespace` against `bwrap --unshare-pid`, and 200 at once.
+"""How long a launch takes: isolation `namespace` against `bwrap`, one alone and 200 at once.
 
 Run as `python -m tests.bench.bench_spawn`. From the order until the program has written its first
-byte, the machine otherwise idle; the two take turns. Then what a reaper costs in memory.
+byte, the machine otherwise idle; all take turns. Twice, like against like: with hardening off
+against `bwrap --unshare-pid`, and hardened as by default against a bwrap that is told to cover,
+protect and drop the same. Then what a reaper costs in memory.
 """
 
 import os
@@ -13,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from engine.core.hardening import Hardening, HardeningSpec
 from engine.core.spec import ServiceSpec
 from engine.kernel.cgroup import CgroupTree, find_tree, group_of
 from engine.runtime.plan import build_plan
@@ -23,19 +26,29 @@ AT_ONCE = 200
 SCRIPT = "echo; exec sleep 1000"
 
 
-def plan_of(data_dir: Path, ident: str, tree: CgroupTree | None) -> tuple[list[list[object]], str]:
+def plan_of(
+    data_dir: Path, ident: str, tree: CgroupTree | None, hardening: str
+) -> tuple[list[list[object]], str]:
     """Build what the engine would order."""
     cgroup = tree.create(f"{group_of(str(data_dir))}/api:{ident}").path if tree else ""
-    spec = ServiceSpec(name="api", command="/bin/sh", args=("-c", SCRIPT), workdir="/")
+    spec = ServiceSpec(
+        name="api",
+        command="/bin/sh",
+        args=("-c", SCRIPT),
+        workdir="/",
+        hardening=HardeningSpec(level=Hardening(hardening)),
+    )
     plan = build_plan(
         spec, ident, port=1, data_dir=str(data_dir), cgroup=cgroup, environ={}, pass_env=()
     )
     return plan.to_wire(), cgroup
 
 
-def ours(engine: Played, data_dir: Path, ident: str, tree: CgroupTree | None) -> float:
+def ours(
+    engine: Played, data_dir: Path, ident: str, tree: CgroupTree | None, hardening: str
+) -> float:
     """Launch one and wait for its first byte; give the milliseconds."""
-    plan, cgroup = plan_of(data_dir, ident, tree)
+    plan, cgroup = plan_of(data_dir, ident, tree, hardening)
     began = time.perf_counter()
     told = engine.spawn(f"api:{ident}", plan, cgroup)
     os.set_blocking(told.fds[1], True)
@@ -45,16 +58,39 @@ def ours(engine: Played, data_dir: Path, ident: str, tree: CgroupTree | None) ->
     return took
 
 
-def peers(program: str) -> float:
-    """The same by bwrap, forked and executed from here without a Python in between."""
-    command = [program, "--unshare-pid", "--bind", "/", "/", "--proc", "/proc", "--die-with-parent"]
-    command += ["/bin/sh", "-c", SCRIPT]
+def bwrap_like(plan: list[list[object]]) -> list[str]:
+    """Give the command by which bwrap does what is in a hardened plan, the filter excepted."""
+    command = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
+    command += ["--hostname", "api-x", "--cap-drop", "ALL", "--new-session", "--die-with-parent"]
+    command += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for name, *arguments in plan:
+        if name == "hide":
+            kept = [word for path in arguments[1] for word in ("--bind-try", path, path)]
+            command += ["--tmpfs", str(arguments[0]), *kept]
+        elif name == "readonly" and arguments[0] != ["/"]:
+            command += [word for path in arguments[0] for word in ("--ro-bind-try", path, path)]
+        elif name == "mask":
+            there = [path for path in arguments[0] if Path(path).is_file()]
+            command += [word for path in there for word in ("--ro-bind-try", "/dev/null", path)]
+    return command
+
+
+def start_bwrap(command: list[str]) -> subprocess.Popen[bytes]:
+    """Fork and execute it from here, without a Python in between."""
+    return subprocess.Popen([*command, "/bin/sh", "-c", SCRIPT], stdout=subprocess.PIPE, bufsize=0)
+
+
+def theirs(command: list[str], count: int = 1) -> float:
+    """Start some without waiting between, wait for the first byte of all; give milliseconds."""
     began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as process:
+    started = [start_bwrap(command) for _ in range(count)]
+    for process in started:
         assert process.stdout is not None
-        process.stdout.read(1)
-        took = (time.perf_counter() - began) * 1000
-        process.kill()
+        assert process.stdout.read(1) == b"\n", "bwrap failed"
+    took = (time.perf_counter() - began) * 1000
+    for process in started:
+        with process:
+            process.kill()
     return took
 
 
@@ -66,41 +102,60 @@ def private_kb(pid: int) -> int:
     return 0
 
 
-def at_once(engine: Played, data_dir: Path, tree: CgroupTree | None) -> tuple[float, list[int]]:
-    """Order 200 launches without waiting between them; give seconds and the reapers' pids."""
-    plans = [plan_of(data_dir, f"many{number}", tree) for number in range(AT_ONCE)]
+def at_once(
+    engine: Played, data_dir: Path, tree: CgroupTree | None, hardening: str
+) -> tuple[float, list[int]]:
+    """Order 200 launches without waiting between; give the milliseconds until the last has
+    written its first byte, and the reapers' pids.
+    """
+    names = [f"{hardening}{number}" for number in range(AT_ONCE)]
+    plans = [plan_of(data_dir, name, tree, hardening) for name in names]
     began = time.perf_counter()
     orders = [
-        engine.order("spawn", name=f"api:many{number}", plan=plan, cgroup=cgroup, blob={})
-        for number, (plan, cgroup) in enumerate(plans)
+        engine.order("spawn", name=f"api:{name}", plan=plan, cgroup=cgroup, blob={})
+        for name, (plan, cgroup) in zip(names, plans, strict=True)
     ]
     replies = [engine.find("reply", re=order) for order in orders]
-    took = time.perf_counter() - began
-    assert all(told["ok"] for told in replies)
+    for told in replies:
+        assert told["ok"], told.message
+        os.set_blocking(told.fds[1], True)
+        os.read(told.fds[1], 1)
+    took = (time.perf_counter() - began) * 1000
     for told in replies:
         told.close()
     return took, [int(str(told["pid"])) for told in replies]
 
 
+def compare(kept: Host, engine: Played, tree: CgroupTree | None, hardening: str) -> list[int]:
+    """Measure one level of hardening and print its rows; give the pids of 200 reapers."""
+    like = ["bwrap", "--unshare-pid", "--bind", "/", "/", "--proc", "/proc", "--die-with-parent"]
+    if hardening != "off":
+        like = bwrap_like(plan_of(kept.data_dir, "like", tree, hardening)[0])
+    has_bwrap, data_dir = shutil.which("bwrap") is not None, kept.data_dir
+    mine: list[float] = []
+    peers: list[float] = []
+    for number in range(ROUNDS):
+        mine.append(ours(engine, data_dir, f"{hardening}-{number}", tree, hardening))
+        if has_bwrap:
+            peers.append(theirs(like))
+    all_mine, pids = at_once(engine, data_dir, tree, hardening)
+    rows = [("one, p50", statistics.median(mine), statistics.median(peers) if peers else 0.0)]
+    rows.append((f"{AT_ONCE} at once", all_mine, theirs(like, AT_ONCE) if has_bwrap else 0.0))
+    for what, own, peer in rows:
+        ratio = f"bwrap {peer:8.2f} ms   ratio {own / peer:5.2f}" if peer else "no bwrap to compare"
+        print(f"hardening {hardening:8} {what:12} {own:8.2f} ms   {ratio}")
+    return pids
+
+
 def run(kept: Host) -> None:
     """Measure and print the table."""
-    engine, tree, bwrap = kept.start(), find_tree(), shutil.which("bwrap")
-    mine: list[float] = []
-    theirs: list[float] = []
-    for number in range(ROUNDS):
-        mine.append(ours(engine, kept.data_dir, f"n{number}", tree))
-        if bwrap:
-            theirs.append(peers(bwrap))
-    seconds, pids = at_once(engine, kept.data_dir, tree)
+    engine, tree = kept.start(), find_tree()
     assert kept.keeper is not None
-    print(f"spawn, namespace         p50 {statistics.median(mine):6.2f} ms")
-    if theirs:
-        ratio = statistics.median(mine) / statistics.median(theirs)
-        print(f"bwrap --unshare-pid      p50 {statistics.median(theirs):6.2f} ms")
-        print(f"ratio                        {ratio:6.2f}     (budget 1.50)")
-    else:
+    compare(kept, engine, tree, "off")
+    pids = compare(kept, engine, tree, "default")
+    print("budget: ratio 1.5; 200 at once in 3 s")
+    if not shutil.which("bwrap"):
         print("bwrap is not installed; apt-get install bubblewrap")
-    print(f"{AT_ONCE} at once              {seconds:10.2f} s  (budget 3.00)")
     middle = statistics.median(private_kb(pid) for pid in pids)
     print(f"memory of a reaper       p50 {middle:6.0f} kB")
     print(f"memory of the keeper         {private_kb(kept.keeper.pid):6.0f} kB")
