@@ -1,31 +1,19 @@
-"""The peer's program, in an environment of its own under `.cache/peer`, and a server of it."""
+"""The peer's program, in an environment of its own, and a server of it."""
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tests.e2e.engine_run import free_port
-from tests.require import require
+from tests.installed import installed
 
 PEER = "tenement==0.2.2"
-ROOT = Path(__file__).parents[2]
 
 
 def peer_program() -> str:
-    """Give its path; it is installed at the first time. TEN_PEER names another."""
-    if named := os.environ.get("TEN_PEER"):
-        return named
-    folder = ROOT / ".cache" / "peer"
-    program = folder / "bin" / "ten"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "-q", "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "install", PEER], capture_output=True, text=True)
-        reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        require(done.returncode == 0, f"{PEER} cannot be installed: {reason}", "set TEN_PEER to it")
-    return str(program)
+    """Give its path. TEN_PEER names another."""
+    return os.environ.get("TEN_PEER") or str(installed("peer", PEER, "set TEN_PEER to it") / "ten")
 
 
 class PeerServer:
