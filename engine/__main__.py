@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from engine.core.config import describe_error
 from engine.core.errors import SpecError, TenError
+from engine.core.names import domain_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +95,7 @@ def show_config(options: argparse.Namespace) -> int:
         return 0
     print(f'Data dir: "{config.settings.data_dir}"')
     print(f"Health interval: {config.settings.health_check_interval_seconds:g}s")
-    print("\nServices:")
+    print("\nServices:" if config.services else "\nServices: none")
     for name, spec in config.services.items():
         print(f"  [{name}]")
         print(f"    command: {spec.command}")
@@ -177,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("-p", "--port", type=int, default=8080)
-    command.add_argument("-d", "--domain", default="localhost")
+    command.add_argument("-d", "--domain", type=_domain, default="localhost")
     command.add_argument("--bind", default="0.0.0.0", metavar="ADDRESS")  # noqa: S104 - the peer's
     command.add_argument("--doors", type=int, default=0, metavar="N")
     command.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
@@ -185,6 +186,13 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("--email", default="", help=argparse.SUPPRESS)
     command.set_defaults(run=serve)
     _add_place(command)
+
+
+def _domain(text: str) -> str:
+    try:
+        return domain_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_place(command: argparse.ArgumentParser) -> None:

@@ -10,11 +10,26 @@ RESERVED_SERVICES = frozenset({"run", "logs", "secrets"})
 """Folders of the data directory; a service of that name would own them."""
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\Z")
+_DOMAIN_CHARS = 253
+_DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
 def is_label(text: str) -> bool:
     """Tell whether text may name a service or an id: 1 to 63 of A-Z a-z 0-9 _ -, no edge - or _."""
     return _LABEL.match(text) is not None
+
+
+def domain_name(text: str) -> str:
+    """Give a domain as the door compares it: in small letters, without a dot at the end.
+
+    Raises:
+        ValueError: It is none: RFC 1123, section 2.1.
+    """
+    name = text.lower().removesuffix(".")
+    if len(name) > _DOMAIN_CHARS or not all(map(_DOMAIN_LABEL.match, name.split("."))):
+        message = f"not a domain: {text!r}; it is the name that instances' addresses end in"
+        raise ValueError(message)
+    return name
 
 
 def split_instance(text: str) -> tuple[str, str]:

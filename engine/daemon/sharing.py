@@ -15,7 +15,7 @@ def share_socket(data_dir: str | Path, group: str) -> str:
     nothing there. Whether a caller is let in is decided for each connection by
     `engine.daemon.auth`; so nothing is taken back here when the group changes.
 
-    Returns: Why the group cannot reach it, "" where it can or where no group is named.
+    Returns: Why the group cannot reach it; "" where it can, and where there is none of the name.
     """
     if not group:
         return ""
@@ -27,7 +27,7 @@ def share_socket(data_dir: str | Path, group: str) -> str:
             _let_pass(folder, gid)
         os.chown(listening, -1, gid)
     except KeyError:
-        return f"settings.admin_group: there is no group '{group}' on this host"
+        return ""  # said when the configuration was read, with the place
     except OSError as error:
         return f"settings.admin_group: {error.filename}: {error.strerror}"
     return ""

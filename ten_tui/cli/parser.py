@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import PackageNotFoundError, version
 
+from engine.core.names import domain_name
+
 MAX_WEIGHT = 100
 MAX_PORT = 65535
 
@@ -129,7 +131,9 @@ def _add_engine(commands: _Commands) -> None:
     up = commands.add("up", "start the engine in the background and attach the console")
     for command in (serve, up):
         command.option("-p", "--port", type=_port, default=8080, text="port of the door [8080]")
-        command.option("-d", "--domain", default="localhost", text="domain served [localhost]")
+        command.option(
+            "-d", "--domain", type=_domain, default="localhost", text="domain served [localhost]"
+        )
         command.option("--bind", default="0.0.0.0", text="address of the door [0.0.0.0]")  # noqa: S104 - the peer's
         command.option("--doors", type=_count, default=0, text="door processes [one a core]")
         command.option("--config", default="", text="configuration file [the nearest]")
@@ -239,6 +243,13 @@ def _weight(text: str) -> int:
 
 def _port(text: str) -> int:
     return _number(text, MAX_PORT)
+
+
+def _domain(text: str) -> str:
+    try:
+        return domain_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:

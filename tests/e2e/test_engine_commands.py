@@ -97,6 +97,14 @@ def test_a_data_directory_without_a_name_is_refused(folder: Path, command: str) 
     assert sorted(os.listdir(folder)) == ["deep", "tenement.toml"]
 
 
+@pytest.mark.parametrize("domain", ["", "a b", "a..b", "x" * 64])
+def test_a_domain_that_is_none_is_refused(folder: Path, domain: str) -> None:
+    done = engine(folder, "serve", "--domain", domain)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"argument -d/--domain: not a domain: {domain!r}" in done.stderr
+    assert sorted(os.listdir(folder)) == ["deep", "tenement.toml"]
+
+
 def test_no_file_at_all(tmp_path: Path) -> None:
     done = engine(tmp_path, "serve")
     assert (done.returncode, done.stdout) == (1, "")
