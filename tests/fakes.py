@@ -126,7 +126,7 @@ class FakeControl:
         self.undoable: dict[str, InstanceView] = {}
         self.calls: list[tuple[str, ...]] = []
         self.broadcaster = Broadcaster(self.snapshot)
-        self.metrics = MetricStore(Path(data_dir), lambda *_: None)
+        self.metrics = MetricStore(Path(data_dir), lambda *_: None, 2**32)
         self.host = HostSample(wall(), cores=os.cpu_count() or 1)
         self._config_view = ConfigView(
             path=self.config.path, text=CONFIG, loaded_at=self.started_at
@@ -190,6 +190,10 @@ class FakeControl:
         self, name: str, metric: str, *, since: float, until: float, step: int = 0
     ) -> KeptMetric:
         return self.metrics.read(name, metric, since=since, until=until, now=wall(), step=step)
+
+    async def purge_kept(self, name: str, *, actor: str) -> None:
+        self.metrics.purge(name)
+        self.calls.append(("purge_kept", name, actor))
 
     def subscribe(self) -> Subscriber:
         return self.broadcaster.subscribe()

@@ -6,11 +6,13 @@ No file is read here: that is `engine.daemon.config_file`.
 from __future__ import annotations
 
 import posixpath
+import sys
 from typing import TYPE_CHECKING
 
 from engine.core.config_service import read_service, resolve
 from engine.core.config_table import U16, U32, Source, Table
 from engine.core.config_user import read_user_range
+from engine.core.limit_values import MAX, BadLimit, read_size
 from engine.core.names import RESERVED_SERVICES, is_label
 from engine.core.spec import Config, ConsoleSpec, RoutingSpec, ServiceSpec, Settings, TlsSpec
 from engine.core.toml_text import dotted, load_toml
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 CONFIG_NAME = "tenement.toml"
 
 DEFAULT_DATA_DIR = "./tenement-data"
+
+LEAST_METRICS_BYTES = 16 * 2**20
+"""Room for the figures of the host and one instance."""
+
+_METRICS_MAX = '"4G", a number of bytes (16M or more) or "max"'
 
 _WINDOW = 100
 """So much of a long line is shown around the error."""
@@ -130,6 +137,7 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
         backoff_max_ms=table.count("backoff_max_ms", 60000),
         pass_env=_read_names(table, "pass_env", default.pass_env),
         public_metrics=table.flag("public_metrics", default=False),
+        metrics_max_bytes=_read_metrics_max(table, default.metrics_max_bytes),
         require_limits=_read_require_limits(table),
         admin_group=table.line("admin_group"),
         user_range=read_user_range(table, default.user_range),
@@ -142,6 +150,16 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
 def _read_require_limits(table: Table) -> bool | None:
     said = table.flag("require_limits", default=False)
     return said if "require_limits" in table else None
+
+
+def _read_metrics_max(table: Table, default: int) -> int:
+    if "metrics_max" not in table:
+        return default
+    try:
+        size = read_size(table.raw("metrics_max"), _METRICS_MAX, minimum=LEAST_METRICS_BYTES)
+    except BadLimit as error:
+        table.fail("metrics_max", str(error))
+    return sys.maxsize if size == MAX else size
 
 
 def _read_names(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:

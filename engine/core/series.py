@@ -14,7 +14,9 @@ from typing import Any
 from engine.core.wire import Sample
 
 _FIELDS = Sample.__struct_fields__[1:]
-_INTEGERS = frozenset({"memory_bytes", "memory_limit_bytes", "inflight", "pids"})
+_INTEGERS = frozenset(
+    {"memory_bytes", "memory_limit_bytes", "inflight", "pids", "swap_bytes", "restarts"}
+)
 _IS_INTEGER = tuple(field in _INTEGERS for field in _FIELDS)
 
 _FRACTION_BITS = 10

@@ -138,6 +138,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pass_env: tuple[str, ...] = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER")
     """Names of the engine's environment that reach instances; nothing else does."""
     public_metrics: bool = False
+    metrics_max_bytes: int = 4 * 2**30
+    """What the kept figures may take on the disk, all instances and the host together."""
     require_limits: bool | None = None
     """Whether a limit the host cannot keep refuses the file; None: but for the peer's keys."""
     admin_group: str = ""

@@ -69,7 +69,9 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
         throttled: Share of time throttled, 0 to 1.
         memory_bytes: Resident memory (cgroup memory.current, else the tree's USS or RSS).
         memory_limit_bytes: Limit, 0 where there is none.
-        p95_ms: 95th percentile of request latency, 0 where no request ended.
+        p50_ms, p95_ms, p99_ms: Percentiles of request latency, 0 where no request ended.
+        swap_bytes: What of it is swapped out; 0 without the memory controller.
+        restarts: Automatic restarts, ever.
         log_lines: Lines a second to stdout and stderr together.
         log_errors: Lines a second to stderr.
         psi_cpu, psi_memory, psi_io: Share of the last 10 s in which some task of it waited, in
@@ -97,6 +99,10 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     psi_cpu_full: float = 0.0
     psi_memory_full: float = 0.0
     psi_io_full: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    swap_bytes: int = 0
+    restarts: int = 0
 
 
 class HostSample(msgspec.Struct, frozen=True, array_like=True):
@@ -127,6 +133,9 @@ class HostSample(msgspec.Struct, frozen=True, array_like=True):
     engine_cpu_cores: float = 0.0
     psi_memory_full: float = -1.0
     psi_io_full: float = -1.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    swap_bytes: int = 0
 
 
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -232,6 +232,15 @@ class Control(Protocol):
         """
         ...
 
+    async def purge_kept(self, name: str, *, actor: str) -> None:
+        """Remove the past of an instance, or of "host"; what runs begins anew.
+
+        Raises:
+            NotFound: Nothing was kept of it.
+            TenError: The disk does not let go of it.
+        """
+        ...
+
     async def inspect(self, name: str) -> Inspection:
         """Give the plan of an instance and what its process really has.
 

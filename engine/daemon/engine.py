@@ -130,7 +130,11 @@ class Engine:
             self._doors,
             lambda version: route_table(version, options.domain, registry.config, registry),
         )
-        sampler = Sampler(log_counters=self._count_lines, inflight=self._doors.inflight)
+        sampler = Sampler(
+            log_counters=self._count_lines,
+            inflight=self._doors.inflight,
+            restarts=self._count_restarts,
+        )
         limiter = Limiter(self._journal, self._registry, sampler)
         launcher = Launcher(
             registry=registry,
@@ -163,6 +167,10 @@ class Engine:
     def _count_lines(self, name: str) -> tuple[int, int]:
         counters = self._feeds.pump.counters(name)
         return counters.lines, counters.errors
+
+    def _count_restarts(self, name: str) -> int:
+        known = self._registry.instances.get(name)
+        return known.life.restarts if known is not None else 0
 
     def _make_control(self) -> EngineControl:
         options = self._options

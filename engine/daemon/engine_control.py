@@ -163,6 +163,14 @@ class EngineControl:
             message = f"The kept metrics cannot be read: {error.strerror}"
             raise TenError(message) from error
 
+    async def purge_kept(self, name: str, *, actor: str) -> None:
+        """See `Control`."""
+        try:
+            await self._figures.purge(name, actor=actor)
+        except OSError as error:
+            message = f"The kept metrics cannot be removed: {error.strerror}"
+            raise TenError(message) from error
+
     async def inspect(self, name: str) -> Inspection:
         """See `Control`."""
         return await self._inspector.inspect(name)

@@ -15,7 +15,7 @@ from engine.core.storage import MAX_SECONDS
 from engine.core.wire import EventKind, HostSample, Samples
 from engine.daemon import tasks
 from engine.daemon.clock import wall
-from engine.daemon.metric_store import MetricStore
+from engine.daemon.metric_store import HOST, MetricStore
 from engine.daemon.sampler import HostSampler
 from engine.daemon.storage import StorageMeter
 from engine.daemon.storage_guard import StorageGuard
@@ -53,7 +53,7 @@ class Figures:
         self._tools = supervisor.tools
         self._registry = supervisor.registry
         self._data_dir = data_dir
-        self.kept = MetricStore(data_dir, self._on_trouble)
+        self.kept = MetricStore(data_dir, self._on_trouble, self._most_bytes)
         self._keeping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._traffic: dict[str, Traffic] = {}
@@ -139,8 +139,29 @@ class Figures:
     def _keep(self, host: HostSample, samples: Mapping[str, Sample]) -> None:
         """Have the second written on a thread; while a disk stands still seconds are left out."""
         if self._keeping is None or self._keeping.done():
+            self.kept.most_bytes = self._most_bytes
             work = asyncio.to_thread(self.kept.take, host, samples)
             self._keeping = tasks.spawn(work, name="keep figures")
+
+    async def purge(self, name: str, *, actor: str) -> None:
+        """Remove the kept past of an instance, or of "host".
+
+        Raises:
+            NotFound: Nothing was kept of it.
+            OSError: The disk does not let go of it.
+        """
+        await asyncio.to_thread(self.kept.purge, name)
+        self._tools.journal.add(
+            EventKind.ACTION,
+            f"the kept metrics of {name} are removed",
+            actor=actor,
+            instance="" if name == HOST else name,
+            command=f"ten metrics {name} --purge",
+        )
+
+    @property
+    def _most_bytes(self) -> int:
+        return self._registry.config.settings.metrics_max_bytes
 
     def _on_trouble(self, text: str, level: str) -> None:
         """Tell of it on the loop; this is called on the thread that writes."""

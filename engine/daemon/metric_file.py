@@ -26,6 +26,11 @@ _MIDDLE = LEVELS[1].step_seconds
 _MIDDLES = _COARSE // _MIDDLE
 
 
+def file_bytes(metrics: int) -> int:
+    """Tell how long the file of so many metrics is, and so how much room it takes at last."""
+    return HEADER_BYTES + Layout(metrics).size
+
+
 class MetricFile:
     """Takes a row of figures a second, and gives records back.
 

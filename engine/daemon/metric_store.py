@@ -21,7 +21,7 @@ from engine.core.metrics import (
     plan_range,
 )
 from engine.core.nearest import did_you_mean
-from engine.daemon.metric_file import MetricFile
+from engine.daemon.metric_file import MetricFile, file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,11 +34,8 @@ FOLDER = ".metrics"
 """In the data directory. No service can have that name."""
 
 HOST = "host"
-MOST_BYTES = 4 * 2**30
-"""All files together. Beyond it those of instances that run no more go, the oldest first; when
-all run, no more are begun."""
-
 SWEEP_SECONDS = 3600.0
+_FILE_BYTES = file_bytes(len(INSTANCE_METRICS))
 _HOST_NAMES = [each.name for each in HOST_METRICS]
 _NAMES = [each.name for each in INSTANCE_METRICS]
 _HOST_ROW = attrgetter(*(each.field for each in HOST_METRICS))
@@ -46,13 +43,19 @@ _ROW = attrgetter(*(each.field for each in INSTANCE_METRICS))
 
 
 class MetricStore:
-    """Keeps figures in the data directory."""
+    """Keeps figures in the data directory.
+
+    Attributes:
+        most_bytes: All files together, with what those of running instances will grow to. Beyond
+            it those of instances that run no more go, the oldest first; when all run, no more
+            are begun. May be set at any time; what runs already keeps its file.
+    """
 
     def __init__(
         self,
         data_dir: Path,
         on_trouble: Callable[[str, str], None],
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int,
     ) -> None:
         """Take where, and who is told once when figures cannot be kept, and when again.
 
@@ -61,11 +64,16 @@ class MetricStore:
         """
         self._folder = data_dir / FOLDER
         self._on_trouble = on_trouble
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
+        self._swept_for = most_bytes
         self._lock = threading.Lock()
         self._open: dict[str, MetricFile] = {}
         self._is_troubled = False
         self._is_full = False
+        self._total_bytes = 0
+        self._ended_bytes = 0
+        self._is_counted = False
+        self._refused = 0
         self._sweep_at = 0.0
 
     def take(self, host: HostSample, samples: Mapping[str, Sample]) -> None:
@@ -73,18 +81,23 @@ class MetricStore:
         now = host.time
         failure: OSError | None = None
         with self._lock:
-            rows = [(HOST, _HOST_ROW(host))]
-            rows += [(name, _ROW(sample)) for name, sample in samples.items()]
-            for name, row in rows:
+            self._refused = 0
+            for name in self._open.keys() - samples.keys() - {HOST}:
+                self._open.pop(name).close()
+                self._is_counted = False
+            rows = [(name, _ROW(sample)) for name, sample in samples.items()]
+            # Those that have a file first: none of theirs may give way to one that begins.
+            rows.sort(key=lambda each: each[0] not in self._open and self._is_new(each[0]))
+            for name, row in [(HOST, _HOST_ROW(host)), *rows]:
                 try:
                     self._append(name, now, row)
                 except OSError as error:
                     failure = error
-            for name in self._open.keys() - samples.keys() - {HOST}:
-                self._open.pop(name).close()
-            if not 0 <= self._sweep_at - now <= SWEEP_SECONDS:
-                self._sweep_at = now + SWEEP_SECONDS
+            is_due = not 0 <= self._sweep_at - now <= SWEEP_SECONDS
+            if is_due or self._swept_for != self.most_bytes:
+                self._sweep_at, self._swept_for = now + SWEEP_SECONDS, self.most_bytes
                 self._sweep(now)  # after all that runs is open, and so is not removed
+            self._tell_if_full()
         if (failure is not None) is not self._is_troubled:
             self._is_troubled = failure is not None
             if failure is not None:
@@ -138,8 +151,11 @@ class MetricStore:
         file = self._open.get(name)
         if file is None:
             path = self._path(name)
-            if self._is_full and name != HOST and not path.exists():
-                return
+            if name != HOST and self._is_new(name):
+                if not self._make_room(now):
+                    self._refused += 1
+                    return
+                self._total_bytes += _FILE_BYTES
             names = _HOST_NAMES if name == HOST else _NAMES
             file = self._open[name] = MetricFile(path, names, now)
         file.append(now, row)
@@ -147,11 +163,13 @@ class MetricStore:
     def _reopen(self, name: str, now: float) -> MetricFile:
         path = self._path(name)
         if not path.exists():
-            known = [self._name(each) for each in self._folder.glob("*/*.ring")]
-            hint = did_you_mean(name, known) or "ten ps lists the instances there are"
-            message = f"No metrics of {name}"
-            raise NotFound(message, hint=hint)
+            raise self._unknown(name)
         return MetricFile(path, _HOST_NAMES if name == HOST else _NAMES, now)
+
+    def _unknown(self, name: str) -> NotFound:
+        known = [self._name(each) for each in self._folder.glob("*/*.ring")]
+        hint = did_you_mean(name, known) or "ten ps lists the instances there are"
+        return NotFound(f"No metrics of {name}", hint=hint)
 
     def _path(self, name: str) -> Path:
         if name == HOST:
@@ -162,8 +180,35 @@ class MetricStore:
     def _name(self, path: Path) -> str:
         return f"{path.parent.name}:{path.stem}"
 
-    def _sweep(self, now: float) -> None:
+    def purge(self, name: str) -> None:
+        """Remove all that is kept of an instance, or of "host"; what runs begins anew.
+
+        Raises:
+            NotFound: Nothing is.
+            OSError: The file cannot be removed.
+        """
+        with self._lock:
+            path = self._path(name)
+            if not path.exists():
+                raise self._unknown(name)
+            if file := self._open.pop(name, None):
+                file.close()
+            path.unlink()
+            self._sweep_at = 0.0
+
+    def _is_new(self, name: str) -> bool:
+        return not self._path(name).exists()
+
+    def _make_room(self, now: float) -> bool:
+        """Tell whether one more file may be begun; that of what has ended longest gives way."""
+        wanted = self.most_bytes - _FILE_BYTES
+        if not self._is_counted or (self._total_bytes > wanted and self._ended_bytes):
+            self._sweep(now, wanted)
+        return self._total_bytes <= wanted
+
+    def _sweep(self, now: float, most_bytes: int | None = None) -> None:
         """Remove what is older than it is kept, and the oldest of what is too much."""
+        most = self.most_bytes if most_bytes is None else most_bytes
         open_paths = {each.path for each in self._open.values()}
         found: list[tuple[float, int, Path]] = []
         for path in self._folder.glob("*/*.ring"):
@@ -171,19 +216,33 @@ class MetricStore:
                 status = path.stat()
             except OSError:
                 continue
-            found.append((status.st_mtime, status.st_blocks * 512, path))
+            # Only what was written takes room, but what runs goes on to be written.
+            size = status.st_size if path in open_paths else status.st_blocks * 512
+            found.append((status.st_mtime, size, path))
         found.sort()
         total = sum(size for _, size, _ in found)
+        ended = sum(size for _, size, path in found if path not in open_paths)
         for modified, size, path in found:
             is_old = now - modified > KEEP_SECONDS
-            if path not in open_paths and (is_old or total > self._most_bytes):
-                total -= size
+            if path not in open_paths and (is_old or total > most):
+                total, ended = total - size, ended - size
                 path.unlink(missing_ok=True)
-        if (total > self._most_bytes) is not self._is_full:
-            self._is_full = total > self._most_bytes
-            if self._is_full:
-                text = f"figures take {total // 2**20} MiB: of new instances none are kept"
+        self._total_bytes = total
+        self._ended_bytes = ended
+        self._is_counted = True
+
+    def _tell_if_full(self) -> None:
+        is_full = self._refused > 0
+        if is_full is not self._is_full:
+            self._is_full = is_full
+            if is_full:
+                text = (
+                    f"figures may take {self.most_bytes // 2**20} MiB (metrics_max), "
+                    "and what runs needs them: of new instances none are kept"
+                )
                 self._on_trouble(text, "warning")
+            else:
+                self._on_trouble("there is room for the figures of all instances again", "info")
 
 
 def metrics_of(name: str) -> tuple[Metric, ...]:

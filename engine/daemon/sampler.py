@@ -43,7 +43,7 @@ SLICE = 32
 IO_EVERY = 5
 """Without the io controller the bytes moved are read of each process, so only each fifth time."""
 
-P95 = 0.95
+PERCENTILES = (0.5, 0.95, 0.99)
 
 _NO_TRAFFIC = Traffic()
 
@@ -59,6 +59,14 @@ class _Pressures(TypedDict):
     psi_io_full: float
 
 
+class _Latencies(TypedDict):
+    """The fields of a sample that tell how long requests took."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
 class _Fields(_Pressures):
     """The fields of a sample that tell of processes."""
 
@@ -67,6 +75,7 @@ class _Fields(_Pressures):
     throttled: float
     memory_bytes: int
     memory_limit_bytes: int
+    swap_bytes: int
     io_read_bytes: float
     io_write_bytes: float
     pids: int
@@ -127,6 +136,7 @@ class _Meter:
         self._io = _Io()
         self._io_turn = io_turn % IO_EVERY
         self._pressures = _pressures({})
+        self._swap_bytes = 0
         self._pressure_due = 0.0
         if cgroup is not None:
             self._update_cpu(cgroup, time.monotonic())
@@ -154,12 +164,14 @@ class _Meter:
             "io_write_bytes": self._write.rate,
             "pids": len(programs),
             **self._update_pressure(now),
+            "swap_bytes": self._swap_bytes,
         }
 
     def _update_pressure(self, now: float) -> _Pressures:
         if self.cgroup is not None and now >= self._pressure_due:
             self._pressure_due = now + REFRESH_SECONDS - 0.5
             self._pressures = _pressures(self.cgroup.pressure())
+            self._swap_bytes = self.cgroup.swap_current()  # moves slowly: not each second either
         return self._pressures
 
     def _update_cpu(self, cgroup: Cgroup, now: float) -> None:
@@ -177,6 +189,13 @@ class _Meter:
             read, write = self._io.update(pids)
         self._read.update(read, now)
         self._write.update(write, now)
+
+
+def _latencies(traffic: Traffic) -> _Latencies:
+    if not traffic.requests:
+        return {"p50_ms": 0.0, "p95_ms": 0.0, "p99_ms": 0.0}
+    half, most, nearly_all = (percentile(traffic.buckets, share) for share in PERCENTILES)
+    return {"p50_ms": half, "p95_ms": most, "p99_ms": nearly_all}
 
 
 def _pressures(found: Mapping[str, Pressure]) -> _Pressures:
@@ -199,6 +218,7 @@ class Sampler:
         *,
         log_counters: Callable[[str], tuple[int, int]],
         inflight: Callable[[str], int],
+        restarts: Callable[[str], int],
     ) -> None:
         """Watch nothing yet.
 
@@ -206,9 +226,11 @@ class Sampler:
             log_counters: Gives for a name the lines its ring ever took: of both streams
                 together, and of stderr.
             inflight: Gives for a name the requests at the doors now.
+            restarts: Gives for a name how often it was restarted automatically.
         """
         self._log_counters = log_counters
         self._inflight = inflight
+        self._restarts = restarts
         self._meters: dict[str, _Meter] = {}
         self._lines: dict[str, tuple[_Rate, _Rate]] = {}
         self._sampled = time.monotonic()
@@ -271,8 +293,9 @@ class Sampler:
             **fields,
             requests=traffic.requests / elapsed,
             errors=traffic.errors / elapsed,
-            p95_ms=percentile(traffic.buckets, P95),
+            **_latencies(traffic),
             inflight=self._inflight(name),
+            restarts=self._restarts(name),
             log_lines=lines.update(total, now),
             log_errors=errors.update(stderr, now),
         )
@@ -308,6 +331,7 @@ class HostSampler:
             cores=self._cores,
             memory_bytes=memory.total - memory.available,
             memory_total_bytes=memory.total,
+            swap_bytes=psutil.swap_memory().used,
             load1=os.getloadavg()[0],
             psi_cpu=host_pressure("cpu").some,
             psi_memory=memory_pressure.some,
@@ -316,7 +340,7 @@ class HostSampler:
             psi_io_full=io_pressure.full,
             requests=total.requests / elapsed,
             errors=total.errors / elapsed,
-            p95_ms=percentile(total.buckets, P95),
+            **_latencies(total),
             disk_free_bytes=free,
             disk_total_bytes=size,
             engine_cpu_cores=self._own_cores(now),

@@ -123,6 +123,11 @@ class Cgroup:
         text = self._peek("memory.current")
         return int(text) if text else None
 
+    def swap_current(self) -> int:
+        """Bytes of it that are swapped out; 0 without the memory controller, or without swap."""
+        text = self._peek("memory.swap.current")
+        return int(text) if text else 0
+
     def io_stat(self) -> tuple[int, int] | None:
         """Bytes read and written, all devices together; None without the io controller."""
         text = self._peek("io.stat")

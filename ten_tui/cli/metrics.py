@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.core.errors import Refused
 from ten_tui import format as fmt
 from ten_tui.cli.instances import name_of
 from ten_tui.cli.main import client_of
@@ -32,6 +33,12 @@ def metrics(options: argparse.Namespace) -> int:
     """Show one metric, or list them."""
     name = "host" if options.instance == "host" else name_of(options.instance)
     with client_of(options) as client:
+        if options.purge:
+            if options.metric:
+                raise Refused("All metrics of an instance go at once: leave the metric out")
+            client.purge_kept(name)
+            print(f"removed the kept metrics of {name}")
+            return 0
         if not options.metric:
             _list(client.kept_metrics(name), is_json=options.json)
             return 0

@@ -191,6 +191,7 @@ def _add_metrics(commands: _Commands) -> None:
     metrics.option("--since", metavar="TIME", default="1h", text=f"{time} [1h]")
     metrics.option("--until", metavar="TIME", default="", text="the same [now]")
     metrics.option("--step", type=_count, default=0, metavar="SECONDS", text="[as fine as kept]")
+    metrics.flag("--purge", text="remove all that is kept of it; what runs begins anew")
     metrics.flag("--csv", text="for a spreadsheet")
     metrics.flag("--json", text="for programs")
 

@@ -233,6 +233,10 @@ class Client:
         query = _query(name=metric, since=since, until=until, step=step or None)
         return self._get(_kept(name) + query, KeptMetric)
 
+    def purge_kept(self, name: str) -> None:
+        """Remove the past of an instance, or of "host"."""
+        self._send("DELETE", _kept(name))
+
     def inspect(self, name: str) -> Inspection:
         """Give the plan of an instance, and what its process really has."""
         return self._get(_instance(name, "inspect"), Inspection)

@@ -9,6 +9,7 @@ import argparse
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -47,12 +48,19 @@ def sample_at(at: float, chance: random.Random) -> Sample:
         psi_cpu=roll(),
         psi_memory=roll(),
         psi_io=roll(),
+        psi_cpu_full=roll(),
+        psi_memory_full=roll(),
+        psi_io_full=roll(),
+        p50_ms=roll() * 10,
+        p99_ms=roll() * 90,
+        swap_bytes=chance.randrange(1 << 24),
+        restarts=chance.randrange(3),
     )
 
 
 def store_in(folder: str) -> MetricStore:
     """Open a store that complains aloud."""
-    return MetricStore(Path(folder), lambda text, _: print(text))
+    return MetricStore(Path(folder), lambda text, _: print(text), sys.maxsize)
 
 
 def size_on_disk(folder: Path) -> int:

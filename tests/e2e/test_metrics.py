@@ -65,7 +65,14 @@ def test_the_past_outlives_the_engine_and_is_shown(make_engine: Make) -> None:
     assert json.loads(ten(run, "host", "cpu", "--json").stdout)["unit"] == "cores"
     assert re.search(r"^memory +bytes$", ten(run, "api:alice").stdout, re.MULTILINE)
 
+    purged = ten(run, "api:alice", "--purge")
+    assert purged.stdout == "removed the kept metrics of api:alice\n", purged.stderr
+    newest = wait_until(lambda: kept()[-1:], "the past begins anew")
+    assert newest[0][0] > after[-1][0]
+    assert kept()[0][0] > before[-1][0]
+
     wrong = [
+        (("api:alice", "cpu", "--purge"), "All metrics of an instance go at once", ""),
         (("api:alice", "memry"), "Unknown metric: memry", "did you mean memory?"),
         (("api:alise", "cpu"), "No metrics of api:alise", "did you mean api:alice?"),
         (("api:alice", "cpu", "--since", "soon"), "Not a time: 'soon'", "6h or 90d"),

@@ -41,7 +41,7 @@ def busy(cgroup: Cgroup) -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def test_a_busy_process_in_its_cgroup(cgroup: Cgroup, busy: subprocess.Popen[bytes]) -> None:
-    sampler = Sampler(log_counters=lambda _: (0, 0), inflight=lambda _: 0)
+    sampler = Sampler(log_counters=lambda _: (0, 0), inflight=lambda _: 0, restarts=lambda _: 2)
     sampler.watch("a:b", pid=busy.pid, main_pid=busy.pid, cgroup=cgroup)
     await asyncio.sleep(0.5)
     found = (await sampler.sample({}))["a:b"]

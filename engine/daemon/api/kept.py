@@ -6,19 +6,19 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.core.errors import NotFound, Refused
 from engine.core.metrics import HOST_METRICS, INSTANCE_METRICS, KEEP_SECONDS
 from engine.core.times import read_time
-from engine.daemon.api.guard import credential, must_be_admin
+from engine.daemon.api.guard import credential, may_write, must_be_admin
 from engine.daemon.api.instances import path_name
 from engine.daemon.api.replies import Fault, describe, read_query, reply
 from engine.daemon.clock import wall
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from engine.daemon.control import Control
 
@@ -49,7 +49,9 @@ class Kept:
         """List them."""
         return [
             Route("/api/instances/{name}/metrics", self.instance, methods=["GET"]),
+            Route("/api/instances/{name}/metrics", self.purge, methods=["DELETE"]),
             Route("/api/host/metrics", self.host, methods=["GET"]),
+            Route("/api/host/metrics", self.purge_host, methods=["DELETE"]),
         ]
 
     async def instance(self, request: Request) -> Response:
@@ -71,6 +73,20 @@ class Kept:
         must_be_admin(credential(request), "The host's metrics require admin token")
         query = read_query(request, KeptQuery)
         return await self._answer("host", query) if query.name else reply(HOST_METRICS)
+
+    async def purge(self, request: Request) -> Response:
+        """Remove the past of an instance."""
+        return await self._purge(request, path_name(request, may_write(request)))
+
+    async def purge_host(self, request: Request) -> Response:
+        """Remove the past of the host."""
+        return await self._purge(request, "host")
+
+    async def _purge(self, request: Request, name: str) -> Response:
+        found = may_write(request)
+        must_be_admin(found, "Removing metrics requires admin token")
+        await self._control.purge_kept(name, actor=found.name)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _answer(self, name: str, query: KeptQuery) -> Response:
         now = wall()

@@ -46,6 +46,7 @@ backoff_base_ms = 100
 backoff_max_ms = 5000
 pass_env = ["PATH", "PROXY"]
 public_metrics = true
+metrics_max = "512M"
 admin_group = "ops"
 
 [settings.tls]
@@ -110,6 +111,7 @@ protect = true
         backoff_max_ms=5000,
         pass_env=("PATH", "PROXY"),
         public_metrics=True,
+        metrics_max_bytes=512 * 2**20,
         admin_group="ops",
         tls=TlsSpec(
             acme_email="a@example.com",
@@ -279,3 +281,15 @@ def test_strict_refuses_unknown_keys() -> None:
     assert str(error) == "unknown key service.api.helth"
     assert error.hint == "did you mean health?"
     assert (error.line, error.column, error.key) == (3, 1, "service.api.helth")
+
+
+@pytest.mark.parametrize("value", ['"1M"', '"lots"', "-1", "true", "1.5", "[]"])
+def test_a_bound_of_the_figures_is_checked_with_its_place(value: str) -> None:
+    error = refused(f"[settings]\nmetrics_max = {value}\n")
+    assert (error.line, error.column, error.key) == (2, 15, "settings.metrics_max")
+    assert str(error).startswith("invalid value ")
+    assert 'expected "4G", a number of bytes (16M or more) or "max"' in str(error)
+
+
+def test_the_figures_may_be_left_without_a_bound() -> None:
+    assert read('[settings]\nmetrics_max = "max"\n').settings.metrics_max_bytes > 2**60

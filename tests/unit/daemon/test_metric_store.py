@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import NotFound, Refused
-from engine.core.metrics import KEEP_SECONDS, MAX_POINTS, Layout
+from engine.core.metrics import INSTANCE_METRICS, KEEP_SECONDS, MAX_POINTS, Layout
 from engine.core.wire import HostSample, Sample
+from engine.daemon.metric_file import file_bytes
 from engine.daemon.metric_store import FOLDER, MetricStore
 
 NOW = 1_800_000_000.25
@@ -28,7 +29,7 @@ def told() -> Told:
 
 @pytest.fixture
 def store(tmp_path: Path, told: Told) -> Iterator[MetricStore]:
-    store = MetricStore(tmp_path, told)
+    store = MetricStore(tmp_path, told, 2**40)
     yield store
     store.close()
 
@@ -113,26 +114,71 @@ def test_a_full_disk_is_told_once_and_when_it_is_over(store: MetricStore, told: 
     assert [point.time - int(NOW) for point in found.points] == [2]
 
 
+FILE = file_bytes(len(INSTANCE_METRICS))
+
+
+def kept_files(tmp_path: Path) -> list[str]:
+    return sorted(path.stem for path in (tmp_path / FOLDER / "api").iterdir())
+
+
 def test_files_go_after_their_time_and_the_oldest_when_all_are_too_much(
     tmp_path: Path, told: Told
 ) -> None:
-    store = MetricStore(tmp_path, told, most_bytes=100_000)
-    take(store, NOW, 1.0, "api:old", "api:older", "api:bob")
+    store = MetricStore(tmp_path, told, FILE + 100_000)
+    take(store, NOW, 1.0, "api:bob")
+    take(store, NOW + 1, 1.0)  # bob has ended: what he wrote is little
+    store.most_bytes = 10 * FILE
+    take(store, NOW + 2, 1.0, "api:old", "api:older", "api:bob")
     store.close()
     folder = tmp_path / FOLDER / "api"
     for name, age in (("old", 100.0), ("older", KEEP_SECONDS + 10.0), ("bob", 1.0)):
         os.utime(folder / f"{name}.ring", (NOW - age, NOW - age))
     take(store, NOW + 8000, 1.0, "api:bob")
-    assert sorted(path.stem for path in folder.iterdir()) == ["bob", "old"]
-    tight = MetricStore(tmp_path, told, most_bytes=1)
-    take(tight, NOW + 8001, 1.0, "api:bob")
-    assert [path.stem for path in folder.iterdir()] == ["bob"]
-    take(tight, NOW + 8002, 1.0, "api:bob", "api:new")
-    assert [path.stem for path in folder.iterdir()] == ["bob"]
-    assert len(told) == 1
-    assert "of new instances none are kept" in told[0][0]
-    tight.close()
+    assert kept_files(tmp_path) == ["alice", "bob", "old"]
+    store.most_bytes = FILE
+    take(store, NOW + 8001, 1.0, "api:bob")
+    assert kept_files(tmp_path) == ["bob"]
+    assert told == []
     store.close()
+
+
+def test_what_runs_never_grows_beyond_the_bound(tmp_path: Path, told: Told) -> None:
+    store = MetricStore(tmp_path, told, 2 * FILE)
+    take(store, NOW, 1.0, "api:a", "api:b", "api:c")
+    take(store, NOW + 1, 1.0, "api:a", "api:b", "api:c")
+    assert kept_files(tmp_path) == ["a", "b"]
+    assert len(told) == 1
+    assert "metrics_max" in told[0][0]
+    store.most_bytes = 3 * FILE
+    take(store, NOW + 2, 1.0, "api:a", "api:b", "api:c")
+    take(store, NOW + 3, 1.0, "api:a", "api:b", "api:c")
+    assert kept_files(tmp_path) == ["a", "b", "c"]
+    assert [level for _, level in told] == ["warning", "info"]
+    store.close()
+
+
+def test_one_that_ended_gives_way_to_one_that_begins(tmp_path: Path, told: Told) -> None:
+    store = MetricStore(tmp_path, told, FILE + 4096)
+    take(store, NOW, 1.0, "api:a")
+    take(store, NOW + 1, 1.0, "api:b")
+    take(store, NOW + 2, 1.0, "api:b")
+    assert kept_files(tmp_path) == ["b"]
+    assert told == []
+    store.close()
+
+
+def test_a_purged_past_is_gone_and_what_runs_begins_anew(store: MetricStore) -> None:
+    for second in (0, 1, 2):
+        take(store, NOW + second, 0.5, "api:alice", "api:bob")
+    store.purge("api:alice")
+    with pytest.raises(NotFound, match="No metrics of api:alice"):
+        store.purge("api:alice")
+    take(store, NOW + 3, 0.25, "api:alice", "api:bob")
+    counts = [
+        len(store.read(name, "cpu", since=NOW - 60, until=NOW + 4, now=NOW + 3).points)
+        for name in ("api:alice", "api:bob")
+    ]
+    assert counts == [1, 4]
 
 
 def test_a_file_of_other_metrics_begins_anew(store: MetricStore, tmp_path: Path) -> None:
@@ -142,4 +188,4 @@ def test_a_file_of_other_metrics_begins_anew(store: MetricStore, tmp_path: Path)
     take(store, NOW, 1.0)
     found = store.read("api:alice", "cpu", since=NOW - 9, until=NOW + 1, now=NOW + 1)
     assert [point.mean for point in found.points] == [1.0]
-    assert path.stat().st_size == 4096 + Layout(17).size
+    assert path.stat().st_size == 4096 + Layout(len(INSTANCE_METRICS)).size

@@ -59,13 +59,16 @@ class FullCgroup:
     def pids(self) -> list[int]:
         return self.members
 
+    def swap_current(self) -> int:
+        return 7_000_000
+
     def pressure(self) -> dict[str, Pressure]:
         self.pressures += 1
         return {"cpu": Pressure(self.pressures, -1.0), "io": Pressure(3.0, 2.0)}
 
 
 def make_sampler(lines: tuple[int, int] = (0, 0), inflight: int = 0) -> Sampler:
-    return Sampler(log_counters=lambda _: lines, inflight=lambda _: inflight)
+    return Sampler(log_counters=lambda _: lines, inflight=lambda _: inflight, restarts=lambda _: 2)
 
 
 async def sample_one(sampler: Sampler, traffic: Traffic | None = None) -> Sample:
@@ -97,7 +100,7 @@ async def test_counters_become_rates(clock: Clock) -> None:
     assert found.throttled == 0.25
     assert (found.io_read_bytes, found.io_write_bytes) == (1000, 4000)
     assert (found.memory_bytes, found.memory_limit_bytes) == (50_000_000, 64_000_000)
-    assert found.cpu_quota_cores == 1.5
+    assert (found.cpu_quota_cores, found.swap_bytes, found.restarts) == (1.5, 7_000_000, 2)
     assert found.pids == 1
     assert found.time == pytest.approx(wall(), abs=5)
 
@@ -152,7 +155,9 @@ async def test_the_init_does_not_count(clock: Clock) -> None:
 
 async def test_requests_and_lines(clock: Clock) -> None:
     lines = [100, 10]
-    sampler = Sampler(log_counters=lambda _: (lines[0], lines[1]), inflight=lambda _: 3)
+    sampler = Sampler(
+        log_counters=lambda _: (lines[0], lines[1]), inflight=lambda _: 3, restarts=lambda _: 2
+    )
     watch(sampler, FullCgroup())
     await sample_one(sampler)
     clock.now += 2.0
@@ -170,7 +175,9 @@ async def test_requests_and_lines(clock: Clock) -> None:
 
 async def test_a_ring_emptied_is_no_negative_rate(clock: Clock) -> None:
     lines = [100]
-    sampler = Sampler(log_counters=lambda _: (lines[0], 0), inflight=lambda _: 0)
+    sampler = Sampler(
+        log_counters=lambda _: (lines[0], 0), inflight=lambda _: 0, restarts=lambda _: 2
+    )
     watch(sampler, FullCgroup())
     await sample_one(sampler)
     clock.now += 1.0
