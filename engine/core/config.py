@@ -9,6 +9,7 @@ import posixpath
 import sys
 from typing import TYPE_CHECKING
 
+from engine.core.config_door import read_proxy_protocol, read_trusted_proxies
 from engine.core.config_service import read_service, resolve
 from engine.core.config_table import U16, U32, Source, Table
 from engine.core.config_user import read_user_range
@@ -141,6 +142,8 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
         require_limits=_read_require_limits(table),
         admin_group=table.line("admin_group"),
         user_range=read_user_range(table, default.user_range),
+        trusted_proxies=read_trusted_proxies(table),
+        proxy_protocol=read_proxy_protocol(table),
         tls=_read_tls(table.table("tls"), folder, data_dir),
     )
     table.finish()

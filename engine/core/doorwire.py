@@ -87,10 +87,17 @@ class RouteRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a door routes by; replaced whole, so that one request sees one table."""
+    """Everything a door routes by; replaced whole, so that one request sees one table.
+
+    Attributes:
+        trusted_proxies: Networks whose word on who asks is taken, in CIDR form.
+        proxy_protocol: Connections from there begin with a PROXY protocol header.
+    """
 
     version: int
     domain: str = "localhost"
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_protocol: bool = False
     services: dict[str, RouteService] = {}
     routing: RouteRules = RouteRules()
 

@@ -276,6 +276,7 @@ class RequestReader(_Reader):
             length=fields.length,
             is_keep_alive=b"keep-alive" in tokens if is_old else b"close" not in tokens,
             upgrade=_upgrade_of(fields) if fields.upgrade and not is_old else b"",
+            forwarded=fields.forwarded,
         )
 
 

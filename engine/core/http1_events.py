@@ -21,6 +21,7 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
         is_chunked, length: How its body is framed; neither: there is none.
         is_keep_alive: The client wants the connection to stay.
         upgrade: The protocol it wants to go over to, b"" if none.
+        forwarded: What it says of who asks, as in `engine.core.http1_head.Fields`.
     """
 
     method: bytes
@@ -32,6 +33,7 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     length: int = 0
     is_keep_alive: bool = True
     upgrade: bytes = b""
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def has_body(self) -> bool:

@@ -129,6 +129,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
         length: Body bytes, where framing is LENGTH.
         tokens: Of `Connection`, in lower case.
         upgrade: Value of `Upgrade`, b"" if none.
+        forwarded: `Forwarded` and `X-Forwarded-*`: names in lower case, values. Whether they
+            are believed is for `engine.core.proxies` to say.
     """
 
     block: bytes
@@ -137,12 +139,22 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     length: int = 0
     tokens: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class _Found:
     """The special lines of one head, as they are gathered."""
 
-    __slots__ = ("codings", "cuts", "hosts", "length_spans", "lengths", "tokens", "upgrades")
+    __slots__ = (
+        "codings",
+        "cuts",
+        "forwarded",
+        "hosts",
+        "length_spans",
+        "lengths",
+        "tokens",
+        "upgrades",
+    )
 
     def __init__(self) -> None:
         self.cuts: list[tuple[int, int]] = []
@@ -152,6 +164,7 @@ class _Found:
         self.codings: list[bytes] = []
         self.tokens: list[bytes] = []
         self.upgrades: list[bytes] = []
+        self.forwarded: list[tuple[bytes, bytes]] = []
 
     def add(self, name: bytes, value: bytes, span: tuple[int, int]) -> None:
         """Take one line; all but `Host` and one `Content-Length` are cut out."""
@@ -169,6 +182,8 @@ class _Found:
             self.codings += (part.strip(b" \t").lower() for part in value.split(b","))
         elif name == b"upgrade":
             self.upgrades.append(value)
+        elif name.startswith((b"forwarded", b"x-forwarded-")):
+            self.forwarded.append((name, value))
 
 
 def _gather(special: re.Pattern[bytes], lines: bytes) -> _Found:
@@ -261,6 +276,7 @@ def _digest(special: re.Pattern[bytes], lines: bytes, minor: bytes) -> Fields:
         length=length,
         tokens=tokens,
         upgrade=found.upgrades[0] if len(found.upgrades) == 1 else b"",
+        forwarded=tuple(found.forwarded),
     )
 
 
@@ -279,6 +295,11 @@ def _one_host(hosts: list[bytes]) -> bytes | None:
     if not _HOST.fullmatch(hosts[0]):
         raise HeadRefused(400, "bad host")
     return hosts[0]
+
+
+def is_host(text: bytes) -> bool:
+    """Tell whether it may stand in a `Host` field."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _count_lines(lines: bytes) -> None:

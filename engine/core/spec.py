@@ -146,6 +146,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Members of this group may use the Unix socket, besides root and the engine's user."""
     user_range: tuple[int, int] = (1_900_000_000, 1_900_065_535)
     """First and last uid of `user = "auto"`; unused by systemd, subuid and adduser alike."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks in CIDR form whose word on who asks the door takes."""
+    proxy_protocol: bool = False
+    """Connections from those begin with a PROXY protocol header."""
     tls: TlsSpec = TlsSpec()
 
 

@@ -70,7 +70,14 @@ def route_table(
         subdomain=config.routing.subdomain,
         path=config.routing.path,
     )
-    return RouteTable(version=version, domain=domain, services=services, routing=rules)
+    return RouteTable(
+        version=version,
+        domain=domain,
+        trusted_proxies=config.settings.trusted_proxies,
+        proxy_protocol=config.settings.proxy_protocol,
+        services=services,
+        routing=rules,
+    )
 
 
 def _route_instance(instance: Instance) -> RouteInstance:

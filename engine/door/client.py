@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from engine.core.http1 import Phase, RequestReader
 from engine.core.http1_events import End, Event, Refused, RequestHead
+from engine.core.proxy_protocol import NotSaid
 from engine.door.answers import answer
 from engine.door.exchange import Exchange
-from engine.door.heads import forwarded_fields
+from engine.door.source import Source
 from engine.door.stage import Stage
 from engine.door.upstream import HIGH_WATER_BYTES
 
@@ -52,9 +53,9 @@ class Client(asyncio.Protocol):
     """Reads requests and writes answers, one exchange at a time.
 
     Attributes:
-        address: The client's IP address, as text.
         deadline: Monotonic time at which `on_deadline` is due.
         reader: What it sends.
+        source: Who it is.
         is_paused: It is not read at the moment.
         is_full: It does not take what is written to it fast enough.
         is_half_closed: It has ended its side.
@@ -63,18 +64,16 @@ class Client(asyncio.Protocol):
     __slots__ = (
         "_door",
         "_exchange",
-        "_forwarded",
-        "_forwarded_host",
         "_has_begun",
         "_is_lingering",
         "_is_pumping",
         "_written",
-        "address",
         "deadline",
         "is_full",
         "is_half_closed",
         "is_paused",
         "reader",
+        "source",
         "transport",
     )
 
@@ -85,7 +84,7 @@ class Client(asyncio.Protocol):
         self._door = door
         self.reader = RequestReader()
         self._exchange: Exchange | None = None
-        self.address = b""
+        self.source = Source(b"")
         self.deadline = inf
         self.is_paused = False
         self.is_full = False
@@ -94,8 +93,6 @@ class Client(asyncio.Protocol):
         self._is_lingering = False
         self._is_pumping = False
         self._written = False
-        self._forwarded = b""
-        self._forwarded_host: bytes | None = b""
 
     # --- the connection ---
 
@@ -105,7 +102,8 @@ class Client(asyncio.Protocol):
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         sock: socket.socket = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.address = _address_of(self.transport.get_extra_info("peername"))
+        self.source = Source(_address_of(self.transport.get_extra_info("peername")))
+        self.source.await_preface(self._door.fleet.proxies)
         self.deadline = time.monotonic() + HEAD_SECONDS
         self._door.enter(self)
 
@@ -120,6 +118,12 @@ class Client(asyncio.Protocol):
         """Take part of a request, of what follows it, or of a tunnel."""
         if self._is_lingering:
             return
+        if self.source.is_awaited:
+            try:
+                data = self.source.take_preface(data)
+            except NotSaid:
+                self.transport.close()
+                return
         events = self.reader.receive(data)
         if events:
             self._take(events)
@@ -203,13 +207,6 @@ class Client(asyncio.Protocol):
         self._linger()
 
     # --- answers ---
-
-    def forwarded(self, host: bytes | None) -> bytes:
-        """Give the lines that tell an upstream who this is; the host seldom changes."""
-        if host is not self._forwarded_host:
-            self._forwarded = forwarded_fields(self.address, host)
-            self._forwarded_host = host
-        return self._forwarded
 
     def write(self, pieces: list[bytes]) -> None:
         """Send part of an answer."""
@@ -314,7 +311,7 @@ class Client(asyncio.Protocol):
 
 
 def _address_of(peername: object) -> bytes:
-    """Give an IP address as text; an IPv4 address that came over IPv6 as IPv4."""
+    """Give an IP address as text, without its zone; an IPv4 address that came by IPv6 as IPv4."""
     if not isinstance(peername, tuple):
         return b"unknown"
-    return str(peername[0]).removeprefix("::ffff:").encode()
+    return str(peername[0]).partition("%")[0].removeprefix("::ffff:").encode()

@@ -148,10 +148,11 @@ class Exchange:
         assert self._choice is not None  # noqa: S101 - dispatched by it
         self._upstream = upstream
         self.stage = Stage.AWAITING
+        said, lines = self.client.source.said(self._head, self._door.fleet.proxies)
         head = request_head(
             self._head,
-            self.client.forwarded(self._head.host),
-            peer=self.client.address if self._choice.is_api else b"",
+            lines,
+            peer=said.client if self._choice.is_api else b"",
             domain=self._door.fleet.domain,
         )
         upstream.send_head(self, head, self._head.method)

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.core.doorwire import RouteService, RouteState, RouteTable
 from engine.core.names import instance_name
+from engine.core.proxies import TrustedProxies
 from engine.core.routing import (
     Admission,
     Balancer,
@@ -89,6 +90,7 @@ class Fleet:
     Attributes:
         version: Of the table in force, 0 before the first.
         domain: The domain served, for requests that name no host.
+        proxies: Whose word on who asks is taken; another object once that has changed.
     """
 
     def __init__(self, domain: str, on_drained: Callable[[], None]) -> None:
@@ -97,6 +99,8 @@ class Fleet:
         self._backends: dict[str, Backend] = {}
         self._gone: list[Traffic] = []
         self._balancers: dict[str, Balancer] = {}
+        self._trust: tuple[tuple[str, ...], bool] = ((), False)
+        self.proxies = TrustedProxies()
         api = Backend("", Traffic("", lambda: None))
         api.move(API_SOCKET, is_up=True)
         self._api = Choice(
@@ -112,6 +116,9 @@ class Fleet:
         """Put a table in force."""
         self.version = table.version
         self.domain = table.domain
+        if self._trust != (table.trusted_proxies, table.proxy_protocol):
+            self._trust = table.trusted_proxies, table.proxy_protocol
+            self.proxies = TrustedProxies(table.trusted_proxies, speak_first=table.proxy_protocol)
         self._table = table
         self._router = Router(table)
         self._hosts: dict[bytes, Choice | None] = {}

@@ -8,18 +8,12 @@ if TYPE_CHECKING:
     from engine.core.http1_events import RequestHead, ResponseHead
 
 
-def forwarded_fields(address: bytes, host: bytes | None) -> bytes:
-    """Give the lines that tell an upstream who asks, by what name."""
-    named = b"X-Forwarded-Host: %b\r\n" % host if host else b""
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n%b" % (address, named)
-
-
 def request_head(head: RequestHead, forwarded: bytes, *, peer: bytes, domain: str) -> bytes:
     """Write the head of a request to an upstream.
 
     Args:
         head: As it was read.
-        forwarded: Of `forwarded_fields`.
+        forwarded: The lines of `engine.core.proxies.Said`.
         peer: The client's address for the engine's API, b"" for everybody else.
         domain: The host to name where the client named none.
     """

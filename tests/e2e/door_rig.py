@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from engine.core import doorwire
 from engine.core.doorwire import (
@@ -82,10 +83,21 @@ class DoorRig:
     def hello(self, epoch: int = 1) -> None:
         self.send(EngineHello(epoch=epoch))
 
-    def table(self, *, routing: RouteRules | None = None, **services: RouteService) -> None:
+    def table(
+        self,
+        *,
+        routing: RouteRules | None = None,
+        settings: dict[str, Any] | None = None,
+        **services: RouteService,
+    ) -> None:
         """Put a table in force and wait until the door has taken it."""
         self.version += 1
-        table = RouteTable(version=self.version, services=services, routing=routing or RouteRules())
+        table = RouteTable(
+            version=self.version,
+            services=services,
+            routing=routing or RouteRules(),
+            **(settings or {}),
+        )
         fd = os.memfd_create("table")
         try:
             os.write(fd, doorwire.encode(table))

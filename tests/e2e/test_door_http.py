@@ -60,6 +60,7 @@ def test_a_request_and_its_answer(rig, app):
         "X-Forwarded-For: 127.0.0.1",
         "X-Forwarded-Proto: http",
         "X-Forwarded-Host: a.api.localhost",
+        "Forwarded: for=127.0.0.1;host=a.api.localhost;proto=http",
         "",
         "",
     ]

@@ -48,6 +48,8 @@ pass_env = ["PATH", "PROXY"]
 public_metrics = true
 metrics_max = "512M"
 admin_group = "ops"
+trusted_proxies = ["10.1.0.0/16", "::1"]
+proxy_protocol = true
 
 [settings.tls]
 enabled = false
@@ -113,6 +115,8 @@ protect = true
         public_metrics=True,
         metrics_max_bytes=512 * 2**20,
         admin_group="ops",
+        trusted_proxies=("10.1.0.0/16", "::1/128"),
+        proxy_protocol=True,
         tls=TlsSpec(
             acme_email="a@example.com",
             domain="example.com",

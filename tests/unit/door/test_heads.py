@@ -4,7 +4,7 @@ import pytest
 
 from engine.core.http1_events import RequestHead, ResponseHead
 from engine.core.http1_head import Framing
-from engine.door.heads import forwarded_fields, request_head, response_head, switch_head
+from engine.door.heads import request_head, response_head, switch_head
 
 
 def request(**changes):
@@ -32,14 +32,6 @@ def written(head, peer=b""):
     text = request_head(head, b"X-Forwarded-For: 1\r\n", peer=peer, domain="dom")
     assert text.endswith(b"\r\n\r\n")
     return text[:-4].split(b"\r\n")
-
-
-def test_forwarded_fields():
-    assert forwarded_fields(b"::1", b"a.b") == (
-        b"X-Forwarded-For: ::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.b\r\n"
-    )
-    assert b"Host" not in forwarded_fields(b"::1", None)
-    assert b"Host" not in forwarded_fields(b"::1", b"")
 
 
 def test_a_request():
