@@ -194,7 +194,7 @@ _GENERAL = (
     Action("help", "this help", ("?",), hint="help"),
     Action("palette", "find an action", ("ctrl+p",)),
     Action("command", "type a command", (":",)),
-    Action("copy", "copy lines, or the command", ("c", "y")),
+    Action("copy", "copy lines, or the command", ("y", "c")),
     Action("zoom", "zoom the pane, and back", ("z",)),
     Action("grow", "more room for the upper panes", ("+", "=")),
     Action("shrink", "less room for the upper panes", ("-",)),
@@ -202,6 +202,7 @@ _GENERAL = (
     Action("mouse", "mouse: the terminal's, or ours", ("M",)),
     Action("redraw", "draw all anew", ("ctrl+l",)),
     Action("doctor", "what the host can and cannot do", ()),
+    Action("problems", "what is wrong with the user's own keys and themes", ()),
     Action("quit", "back; at the root detach", ("q",), hint="detach"),
     Action("detach", "detach at once; stops nothing", ("ctrl+c",)),
 )
@@ -212,10 +213,10 @@ GROUPS: tuple[str, ...] = ("Instances", "Log", "Config", "Moving", "Everywhere")
 _HINTS = 8
 
 
-def find(pane: PaneId, key: str) -> Action | None:
+def find(pane: PaneId, key: str, among: tuple[Action, ...] = ACTIONS) -> Action | None:
     """Find what a key does in a pane; what is bound to the pane goes before what holds anywhere."""
     anywhere = None
-    for action in ACTIONS:
+    for action in among:
         if key in action.keys:
             if pane in action.panes:
                 return action
@@ -224,23 +225,24 @@ def find(pane: PaneId, key: str) -> Action | None:
     return anywhere
 
 
-def hints(pane: PaneId) -> list[tuple[str, str]]:
+def hints(pane: PaneId, among: tuple[Action, ...] = ACTIONS) -> list[tuple[str, str]]:
     """Give the keys that matter in a pane, with their words, for the foot line."""
-    own = [action for action in ACTIONS if action.hint and pane in action.panes]
-    common = [action for action in ACTIONS if action.hint and not action.panes]
+    hinted = [action for action in among if action.hint and action.keys]
+    own = [action for action in hinted if pane in action.panes]
+    common = [action for action in hinted if not action.panes]
     return [
         (key_label(action.keys[0]), action.hint)
         for action in [*own[: _HINTS - len(common)], *common]
     ]
 
 
-def help_rows(pane: PaneId) -> list[tuple[str, list[Action]]]:
+def help_rows(pane: PaneId, among: tuple[Action, ...] = ACTIONS) -> list[tuple[str, list[Action]]]:
     """Give the groups of the help, those that hold in the pane first.
 
     The digits go to panes, but not in a pane where they mean something else.
     """
     groups = {
-        name: [a for a in ACTIONS if a.group == name and a.keys and _is_offered(a, pane)]
+        name: [a for a in among if a.group == name and a.keys and _is_offered(a, pane)]
         for name in GROUPS
     }
     here = [name for name in GROUPS if any(pane in action.panes for action in groups[name])]
@@ -254,8 +256,8 @@ def _is_offered(action: Action, pane: PaneId) -> bool:
 
 def keys_label(action: Action) -> str:
     """Write an action's keys: "j ↓"."""
-    if action.id == "since":
-        return "0…6"
+    if action.id == "since" and action.keys:
+        return f"{action.keys[0]}…{action.keys[-1]}"
     return " ".join(key_label(key) for key in action.keys)
 
 

@@ -11,10 +11,10 @@ from rich.segment import Segment, Segments
 from textual.app import App
 
 from ten_tui import settings, theme
-from ten_tui.actions import hints
 from ten_tui.console import Console
 from ten_tui.driver import ConsoleDriver
 from ten_tui.frame import Frame
+from ten_tui.keymap import keys_stamp, load_keymap
 from ten_tui.link import Link
 from ten_tui.painter import Painter
 from ten_tui.screens.main import MainScreen
@@ -75,7 +75,8 @@ class TenApp(App[int]):
         self._logs = logs
         self.ui = UiState()
         self.link = Link(connect, self.post_message)
-        self.logic = Console(self.ui, self.link, self)
+        self.logic = Console(self.ui, self.link, self, load_keymap())
+        self._keys_stamp = keys_stamp()
         self.palette = self._make_palette()
         self._main: MainScreen | None = None
         self._painter: Painter | None = None
@@ -85,7 +86,11 @@ class TenApp(App[int]):
     def get_default_screen(self) -> Screen[Any]:
         """Give the main screen at once, so that the first frame is already ours."""
         self._main = MainScreen(
-            self.palette, self.ui, self.logic, self._clock, lambda: hints(self.ui.focus)
+            self.palette,
+            self.ui,
+            self.logic,
+            self._clock,
+            lambda: self.logic.keymap.hints(self.ui.focus),
         )
         return self._main
 
@@ -95,8 +100,7 @@ class TenApp(App[int]):
         self.set_interval(TICK_SECONDS, self._tick)
         if self._logs:
             self.logic.open_log_of(self._logs)
-        for error in self._set.errors[:1]:
-            self.logic.deeds.say(error, Ink.WARN)
+        self._tell((*self.logic.keymap.errors, *self._set.errors))
 
     async def on_unmount(self) -> None:
         """Let the link go."""
@@ -111,6 +115,7 @@ class TenApp(App[int]):
         if self.is_attached_to_main:
             self.logic.tick()
         self._follow_theme_files()
+        self._follow_keys()
         if self._painter is not None:
             self.link.log_interval = self._painter.log_interval()
 
@@ -301,9 +306,29 @@ class TenApp(App[int]):
         loaded = theme.load_themes()
         kept = {name: one for name, one in self._set.themes.items() if name == self._theme_name}
         self._set = theme.ThemeSet({**kept, **loaded.themes}, loaded.errors)
-        for error in loaded.errors[:1]:
-            self.logic.deeds.say(error, Ink.WARN)
+        self._tell(loaded.errors)
         self._recolour()
+
+    def _follow_keys(self) -> None:
+        """Take the user's keys as they are now in their file."""
+        stamp = keys_stamp()
+        if stamp != self._keys_stamp:
+            self._keys_stamp = stamp
+            keymap = load_keymap()
+            self.logic.use_keymap(keymap)
+            self._tell(keymap.errors)
+            self.repaint()
+
+    def _tell(self, errors: tuple[str, ...]) -> None:
+        """Say what is wrong with the user's files: the first, and how many more there are."""
+        if errors:
+            more = f" (and {len(errors) - 1} more: :problems)" if len(errors) > 1 else ""
+            first = errors[0].removeprefix(f"{theme.config_dir()}/")
+            self.logic.deeds.say(first + more, Ink.WARN)
+
+    def problems(self) -> tuple[str, ...]:
+        """List what is wrong with the user's files."""
+        return (*self.logic.keymap.errors, *self._set.errors)
 
 
 def _can_erase(environ: dict[str, str] | os._Environ[str]) -> bool:

@@ -13,6 +13,7 @@ from ten_tui.store.picker import Item, Picker
 from ten_tui.store.table import GroupRow
 from ten_tui.store.ui import Mode
 from ten_tui.theme import Ink
+from ten_tui.usercommands import UserCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ _LINES = frozenset({PaneId.EVENTS, PaneId.CONFIG})
 _ALL = 1 << 30
 
 
-class Commands(LimitCommands):
+class Commands(LimitCommands, UserCommands):
     """The actions of one console."""
 
     def __init__(self, console: Console) -> None:
@@ -276,7 +277,7 @@ class Commands(LimitCommands):
         """Show the help."""
         groups = [
             (name, [(actions.keys_label(action), action.title) for action in rows])
-            for name, rows in actions.help_rows(self._ui.focus)
+            for name, rows in self._console.keymap.help_rows(self._ui.focus)
         ]
         self._console.stage.show_help(f"keys · {self._ui.focus.value}", groups)
 
@@ -284,7 +285,7 @@ class Commands(LimitCommands):
         """Find an action by its words."""
         items = [
             Item(action.id, action.title, actions.keys_label(action))
-            for action in actions.ACTIONS
+            for action in self._console.keymap.actions
             if action.id not in {"palette", "down", "up"}
         ]
         self._console.stage.pick(Picker("actions", items, rate=actions.fuzzy), self._chosen)
@@ -314,36 +315,6 @@ class Commands(LimitCommands):
         self._ui.share = max(-_SHARE_MOST, min(_SHARE_MOST, self._ui.share + step))
         self._console.stage.rearrange()
         self._console.reading.watch()
-
-    def theme(self) -> None:
-        """Choose a theme; what the cursor is on is shown at once."""
-        stage = self._console.stage
-        names = stage.theme_names()
-        before = names[0][0] if names else ""
-        items = [Item(name, label, name) for name, label in names]
-
-        def chosen(name: str) -> None:
-            stage.use_theme(name or before, is_kept=bool(name))
-
-        def shown(name: str) -> None:
-            stage.use_theme(name, is_kept=False)
-
-        stage.pick(Picker("themes", items), chosen, shown)
-
-    def typed_theme(self) -> None:
-        """Take the theme that was named."""
-        if not self._console.stage.use_theme(self._words[0], is_kept=True):
-            self._console.deeds.say(f"no theme is called {self._words[0]}", Ink.BAD)
-
-    def mouse(self) -> None:
-        """Give the mouse away, or take it back."""
-        is_on = self._console.stage.toggle_mouse()
-        text = "the mouse is the console's" if is_on else "the mouse selects text: M takes it back"
-        self._console.deeds.say(text, Ink.DIM)
-
-    def redraw(self) -> None:
-        """Write all anew."""
-        self._console.stage.redraw()
 
     def quit(self) -> None:
         """Go back, or detach at the root."""

@@ -11,6 +11,7 @@ from ten_tui import actions
 from ten_tui.clipboard import copy
 from ten_tui.commands import Commands
 from ten_tui.deeds import Deeds, share_preview
+from ten_tui.keymap import Keymap
 from ten_tui.looks import Looks
 from ten_tui.reading import Reading, as_text
 from ten_tui.store.arrange import ORDER, PaneId
@@ -38,9 +39,11 @@ _PANES_OF = (
 class Console:
     """Takes keys and updates."""
 
-    def __init__(self, ui: UiState, link: Link, stage: Stage) -> None:
-        """Put the parts together."""
+    def __init__(self, ui: UiState, link: Link, stage: Stage, keymap: Keymap | None = None) -> None:
+        """Put the parts together; `keymap` None for the registry's own keys."""
         self.ui = ui
+        self.keymap = Keymap()
+        self.use_keymap(keymap or self.keymap)
         self._link = link
         self._stage = stage
         self.deeds = Deeds(ui, link, stage)
@@ -137,9 +140,15 @@ class Console:
             self._type(key, character)
             return
         name = character if character and character.isprintable() and character != " " else key
-        action = actions.find(self.ui.focus, name)
+        action = self.keymap.find(self.ui.focus, name)
         if action is not None:
-            self.perform(action, [name])
+            # What has a row of keys is told which of them it was.
+            self.perform(action, [str(action.keys.index(name))])
+
+    def use_keymap(self, keymap: Keymap) -> None:
+        """Take keys, the registry's or the user's."""
+        self.keymap = keymap
+        self.ui.keys = keymap.labels()
 
     def perform(self, action: actions.Action, words: list[str]) -> None:
         """Do an action, unless it acts and acting is impossible."""
@@ -306,7 +315,8 @@ class Console:
             return
         parsed = actions.parse_command(text)
         if parsed is None:
-            self.deeds.say(f"no action is called {text.split()[0]}: Ctrl-P finds one", Ink.BAD)
+            finds = f"{self.ui.keys['palette']} finds one"
+            self.deeds.say(f"no action is called {text.split()[0]}: {finds}", Ink.BAD)
             return
         action, words = parsed
         if not action.acts or self.deeds.may_act():

@@ -197,12 +197,13 @@ class Deeds:
             return
         engine = self._ui.view.engine
         is_off = not self._ui.view.is_live or (engine is not None and engine.read_only)
+        labels = self._ui.keys
         items = [
             Item(
                 action.id,
                 action.title,
                 action.command(names[0]) if action.command else "",
-                key=action.keys[0] if action.keys and len(action.keys[0]) == 1 else "",
+                key=labels[action.id] if len(labels[action.id]) == 1 else "",
                 is_off=action.acts and is_off,
             )
             for action in actions.on_selection()

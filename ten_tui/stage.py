@@ -64,6 +64,10 @@ class Stage(Protocol):
         """Draw with a theme, and remember it; tells whether there is one of that name."""
         ...
 
+    def problems(self) -> tuple[str, ...]:
+        """List what is wrong with the user's own files of keys and themes."""
+        ...
+
     def toggle_mouse(self) -> bool:
         """Give the mouse away or take it back; tells whether the console has it."""
         ...

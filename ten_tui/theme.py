@@ -174,14 +174,19 @@ def _colours(file: _File, surfaces: Iterable[Surface]) -> list[str]:
     return found
 
 
+def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder of the user's own settings and themes."""
+    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
+    return Path(home) / "ten"
+
+
 def theme_dirs(environ: Mapping[str, str] = os.environ) -> list[Path]:
     """List where themes lie, the user's own last so that they win."""
     package = Path(__file__).parent
     shipped = package / "_themes"
     if not shipped.is_dir():
         shipped = package.parent / "themes"
-    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
-    return [shipped, Path(home) / "ten" / "themes"]
+    return [shipped, config_dir(environ) / "themes"]
 
 
 def load_themes(dirs: Iterable[Path] | None = None) -> ThemeSet:

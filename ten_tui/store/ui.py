@@ -96,6 +96,7 @@ class UiState:
         zoomed: The pane that has the whole terminal, if any.
         share: How much more than its half the upper part has.
         is_diff: The config pane shows the diff.
+        keys: How the first key of an action is written, by its id; ":name" where it has none.
     """
 
     view: View = field(default_factory=View)
@@ -113,3 +114,4 @@ class UiState:
     message: Message = field(default_factory=Message)
     undo: UndoOffer | None = None
     has_mouse: bool = True
+    keys: dict[str, str] = field(default_factory=dict)

@@ -9,12 +9,18 @@ from ten_tui import format as fmt
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.core.wire import InstanceView
 
 QUOTE = "│"
 """Label of a line of output."""
 
 WELL = frozenset({State.HEALTHY})
+
+
+KEYS = {"restart": "r", "toggle": "s", "undo": "u"}
+"""The keys as the registry has them."""
 
 
 class Fact(NamedTuple):
@@ -25,8 +31,14 @@ class Fact(NamedTuple):
     ink: Ink = Ink.TEXT
 
 
-def why_facts(instance: InstanceView, now: float) -> list[Fact]:
-    """Answer "why": the state and its age, the cause, what the engine will do, the last words."""
+def why_facts(instance: InstanceView, now: float, keys: Mapping[str, str] = KEYS) -> list[Fact]:
+    """Answer "why": the state and its age, the cause, what the engine will do, the last words.
+
+    Args:
+        instance: What is not well.
+        now: Wall-clock seconds.
+        keys: The keys to name in what the user can do, by action.
+    """
     mark = fmt.MARKS[instance.state]
     age = fmt.long_duration(now - instance.state_since) if instance.state_since else ""
     facts = [Fact("", f"{instance.state.value} for {age}" if age else instance.state, mark.ink)]
@@ -44,7 +56,7 @@ def why_facts(instance: InstanceView, now: float) -> list[Fact]:
         if why.since:
             when = f"{fmt.clock(why.since)}, {fmt.long_duration(now - why.since)} ago"
             facts.append(Fact("when", when, Ink.DIM))
-    outlook = next_step(instance, now)
+    outlook = next_step(instance, now, keys)
     if outlook:
         facts.append(Fact("next", outlook, Ink.INFO))
     if why is not None:
@@ -52,26 +64,27 @@ def why_facts(instance: InstanceView, now: float) -> list[Fact]:
     return facts
 
 
-def next_step(instance: InstanceView, now: float) -> str:
+def next_step(instance: InstanceView, now: float, keys: Mapping[str, str] = KEYS) -> str:
     """Say what happens without the user, or what the user can do."""
     left = max(0.0, instance.until - now)
     match instance.state:
         case State.BACKOFF:
             return f"starts again in {left:.0f} s" if instance.until else "starts again"
         case State.FAILED:
-            return "stays down: its restarts are spent. r restarts it"
+            return f"stays down: its restarts are spent. {keys['restart']} restarts it"
         case State.STOPPED:
-            return "s starts it"
+            return f"{keys['toggle']} starts it"
         case State.ASLEEP:
             return "the next request wakes it"
         case State.DRAINING:
             if instance.undo and instance.until:
-                return f"u undoes {instance.undo} for {left:.0f} s"
+                return f"{keys['undo']} undoes {instance.undo} for {left:.0f} s"
             return "stops when its requests are answered"
         case State.UNHEALTHY:
             return "is restarted"
         case _:
-            return "restarts with the new config: r" if instance.spec_changed else ""
+            text = f"restarts with the new config: {keys['restart']}"
+            return text if instance.spec_changed else ""
 
 
 def is_well(instance: InstanceView) -> bool:

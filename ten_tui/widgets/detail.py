@@ -96,7 +96,7 @@ class Detail(Pane):
 
     def _why(self, instance: InstanceView, width: int, height: int) -> list[Line]:
         lines = []
-        for fact in why_facts(instance, self._ui.view.now):
+        for fact in why_facts(instance, self._ui.view.now, self._ui.keys):
             indent = 1 + (_LABEL if fact.label else 0)
             room = max(1, width - indent - 1)
             pieces = [cut(clean(fact.text), room)]

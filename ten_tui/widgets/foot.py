@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ten_tui.widgets.palette import Palette
 
 _GAP = "   "
-_COPIES = "  y copies"
 _LEAST_COMMAND = 8
 """Cells below which a cut command says nothing."""
 
@@ -65,7 +64,8 @@ class Foot(Pane):
         if offer is None or left <= 0:
             return ""
         seconds = f" · {left:.0f}s"
-        return cut(f"u undoes {offer.text}", max(8, width - len(seconds))) + seconds
+        key = self._ui.keys.get("undo", "u")
+        return cut(f"{key} undoes {offer.text}", max(8, width - len(seconds))) + seconds
 
     def _prompt(self, width: int) -> Line:
         prompt, style = self._ui.prompt, self.palette.style
@@ -88,11 +88,12 @@ class Foot(Pane):
         line = Line().put(" ", style(Ink.TEXT, Ground.RAISED))
         line.put(cut(message.text, width - 2), style(message.ink, Ground.RAISED))
         command = message.command
-        room = width - line.width - len(_GAP) - len(_COPIES)
+        copies = f"  {self._ui.keys.get('copy', 'y')} copies"
+        room = width - line.width - len(_GAP) - len(copies)
         if command and room >= _LEAST_COMMAND:
             line.put(_GAP, style(Ink.FAINT, Ground.RAISED))
             line.put(cut(command, room), style(Ink.DIM, Ground.RAISED))
-            line.put(_COPIES, style(Ink.FAINT, Ground.RAISED))
+            line.put(copies, style(Ink.FAINT, Ground.RAISED))
         return line
 
     def _keys(self, width: int) -> Line:

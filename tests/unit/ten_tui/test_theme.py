@@ -154,3 +154,32 @@ def test_a_changed_file_changes_the_stamp(tmp_path: Path) -> None:
 )
 def test_the_terminal_decides_the_theme_to_begin_with(environ: dict[str, str], name: str) -> None:
     assert default_theme(environ) == name
+
+
+def test_there_are_ten_and_two_for_eyes_that_tell_red_and_green_badly() -> None:
+    assert len(SHIPPED.themes) >= 10
+    assert {"clear-dark", "clear-light"} <= SHIPPED.themes.keys()
+
+
+def as_seen(colour: str, kind: str) -> tuple[float, float, float]:
+    """Show a colour to a dichromat, in linear light. Source: Viénot, Brettel, Mollon (1999)."""
+    matrix = {
+        "deutan": ((0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0)),
+        "protan": ((0.11238, 0.88762, 0.0), (0.11238, 0.88762, 0.0), (0.00401, -0.00401, 1.0)),
+    }[kind]
+    parts = [(int(colour[at : at + 2], 16) / 255) ** 2.2 for at in (1, 3, 5)]
+    red, green, blue = (
+        max(0.0, sum(a * b for a, b in zip(row, parts, strict=True))) ** (1 / 2.2) for row in matrix
+    )
+    return red, green, blue
+
+
+@pytest.mark.parametrize("kind", ["deutan", "protan"])
+@pytest.mark.parametrize("name", ["clear-dark", "clear-light"])
+def test_well_and_bad_differ_for_every_eye(name: str, kind: str) -> None:
+    ink = SHIPPED.themes[name].ink
+    well, bad = as_seen(ink[Ink.OK], kind), as_seen(ink[Ink.BAD], kind)
+    assert sum((a - b) ** 2 for a, b in zip(well, bad, strict=True)) ** 0.5 > 0.4
+    dusk = SHIPPED.themes["dusk"].ink
+    plain = as_seen(dusk[Ink.OK], kind), as_seen(dusk[Ink.BAD], kind)
+    assert sum((a - b) ** 2 for a, b in zip(*plain, strict=True)) ** 0.5 < 0.4, "it would measure"

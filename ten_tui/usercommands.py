@@ -1,0 +1,55 @@
+"""What the actions do that are about the user's own taste: colours, keys, the mouse."""
+
+from __future__ import annotations
+
+from ten_tui.panecommands import PaneCommands
+from ten_tui.store.inspection import Section
+from ten_tui.store.picker import Item, Picker
+from ten_tui.store.why import Fact
+from ten_tui.theme import Ink, config_dir
+
+
+class UserCommands(PaneCommands):
+    """The actions on the console itself."""
+
+    def theme(self) -> None:
+        """Choose a theme; what the cursor is on is shown at once."""
+        stage = self._console.stage
+        names = stage.theme_names()
+        before = names[0][0] if names else ""
+        items = [Item(name, label, name) for name, label in names]
+
+        def chosen(name: str) -> None:
+            stage.use_theme(name or before, is_kept=bool(name))
+
+        def shown(name: str) -> None:
+            stage.use_theme(name, is_kept=False)
+
+        stage.pick(Picker("themes", items), chosen, shown)
+
+    def typed_theme(self) -> None:
+        """Take the theme that was named."""
+        if not self._console.stage.use_theme(self._words[0], is_kept=True):
+            self._console.deeds.say(f"no theme is called {self._words[0]}", Ink.BAD)
+
+    def mouse(self) -> None:
+        """Give the mouse away, or take it back."""
+        is_on = self._console.stage.toggle_mouse()
+        key = self._ui.keys["mouse"]
+        selects = f"the mouse selects text: {key} takes it back"
+        text = "the mouse is the console's" if is_on else selects
+        self._console.deeds.say(text, Ink.DIM)
+
+    def redraw(self) -> None:
+        """Write all anew."""
+        self._console.stage.redraw()
+
+    def problems(self) -> None:
+        """Show what is wrong with the user's own keys and themes."""
+        found = self._console.stage.problems()
+        if not found:
+            self._console.deeds.say("nothing is wrong with your keys and themes", Ink.OK)
+            return
+        folder = str(config_dir())
+        facts = tuple(Fact("", text.removeprefix(f"{folder}/"), Ink.WARN) for text in found)
+        self._console.stage.show_facts("your keys and themes", [Section(f"in {folder}", facts)])
