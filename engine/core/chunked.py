@@ -14,6 +14,9 @@ from engine.core.http1_head import FORBIDDEN, HEAD_LIMIT_BYTES, HeadRefused, dig
 LINE_LIMIT_BYTES = 1024
 """Of one chunk's size and extensions."""
 
+EXTENSIONS_LIMIT_BYTES = 16 * 1024
+"""Of all chunks of a body: a sender of more has us read much for little content."""
+
 _LINE = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:;[\t -~\x80-\xff]*+)?\r\n")
 _PARTIAL = re.compile(rb"(?:[0-9A-Fa-f]{1,15}+(?:;[\t -~\x80-\xff]*+)?\r?)?")
 
@@ -37,13 +40,14 @@ class ChunkReader:
         rest: Bytes after the body, once it is done.
     """
 
-    __slots__ = ("_held", "_phase", "_remaining", "is_done", "rest", "trailers")
+    __slots__ = ("_extensions", "_held", "_phase", "_remaining", "is_done", "rest", "trailers")
 
     def __init__(self) -> None:
         """Begin before the first chunk."""
         self._phase = _Phase.SIZE
         self._held = b""
         self._remaining = 0
+        self._extensions = 0
         self.is_done = False
         self.trailers = b""
         self.rest = b""
@@ -78,6 +82,9 @@ class ChunkReader:
             return -1
         if match.end() - position > LINE_LIMIT_BYTES:
             raise HeadRefused(400, "bad chunk size")
+        self._extensions += match.end() - match.end(1) - 2
+        if self._extensions > EXTENSIONS_LIMIT_BYTES:
+            raise HeadRefused(400, "too many chunk extensions")
         self._remaining = int(match[1], 16)
         self._phase = _Phase.DATA if self._remaining else _Phase.TRAILERS
         return match.end()

@@ -339,13 +339,15 @@ class ResponseReader(_Reader):
         code = int(status)
         framing, block = self._frame(code, fields)
         tokens = fields.tokens
+        is_switch = code == 101 and b"upgrade" in tokens
         return ResponseHead(
             status=code,
-            line=b"HTTP/1.1 " + line + b"\r\n",
+            # The space is there also before an empty reason. Source: RFC 9112 section 4.
+            line=b"HTTP/1.1 " + line + (b"\r\n" if line != status else b" \r\n"),
             fields=block,
             framing=framing,
             is_keep_alive=b"keep-alive" in tokens if is_old else b"close" not in tokens,
-            upgrade=fields.upgrade if code in (101, 426) else b"",
+            upgrade=fields.upgrade if code == 426 or is_switch else b"",
         )
 
     def _frame(self, code: int, fields: Fields) -> tuple[Framing, bytes]:

@@ -35,6 +35,11 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     upgrade: bytes = b""
     forwarded: tuple[tuple[bytes, bytes], ...] = ()
 
+    def asks_for(self, protocol: bytes) -> bool:
+        """Tell whether it offered to go over to that protocol; b"" is none."""
+        offers = {offer.strip(b" \t").lower() for offer in self.upgrade.split(b",")}
+        return bool(protocol) and protocol.lower() in offers
+
     @property
     def has_body(self) -> bool:
         """Tell whether anything follows the head."""

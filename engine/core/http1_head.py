@@ -43,7 +43,9 @@ FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])
 _OTHER_VERSION = re.compile(
     _TOKEN + rb" [!\"$-~]++ HTTP/(?!1\.[01])[0-9]\.[0-9]\r\n",
 )
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]{0,255}|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?")
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9._~%-]{0,255}|\[(?=[^\]:]*+:[^\]:]*+:)[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?"
+)
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]++)(.*+)")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _NAME = re.compile(rb"\n(" + _TOKEN + rb"):")

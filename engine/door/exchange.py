@@ -261,9 +261,9 @@ class Exchange:
         return True
 
     def _switch(self, head: ResponseHead, out: list[bytes]) -> bool:
-        """Become a tunnel, if the client asked for one."""
+        """Become a tunnel, if it is the one the client asked for."""
         upstream = self._upstream
-        if not (self._head.upgrade and head.upgrade) or upstream is None:
+        if not self._head.asks_for(head.upgrade) or upstream is None:
             self._fail()
             return False
         self._visit.answered(time.monotonic(), is_error=head.status >= 500)

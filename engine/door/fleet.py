@@ -142,8 +142,7 @@ class Fleet:
 
     def choose(self, host: bytes | None, target: bytes) -> Choice:
         """Tell what a request may do; `host` is as it came, checked for its form."""
-        if host is None:
-            return self._api
+        host = host or b""  # HTTP/1.0 that names none
         if host in self._hosts:
             choice = self._hosts[host]
         else:

@@ -19,7 +19,6 @@ from tests.e2e.door_rig import (
     read_until,
     status_of,
 )
-from tests.unit.core.http1_corpus import CUT_BODIES, REQUESTS, RESPONSES
 
 HOST = b"Host: a.api.localhost\r\n"
 
@@ -112,20 +111,6 @@ def test_thousands_of_pipelined_requests_answered_by_the_door_itself(rig):
 
 
 # --- what is refused ---
-
-
-def test_the_corpus_of_requests(rig, app):
-    """Each is answered with its status, and nothing refused reaches the app."""
-    made = app.use(say(b"hello"))
-    wrong = {}
-    for name, (data, status) in REQUESTS.items():
-        if status == 200:
-            continue
-        answer = rig.ask(data)
-        if status_of(answer) != status or b"Connection: close" not in answer:
-            wrong[name] = answer
-    assert wrong == {}
-    assert made.received == []
 
 
 @pytest.mark.parametrize(
@@ -340,29 +325,6 @@ def test_events_flow_at_once(rig, app):
 
 
 # --- bad upstreams ---
-
-
-def test_the_corpus_of_responses(rig, app):
-    wrong = {}
-    for name, (data, status) in RESPONSES.items():
-        app.use(once(data))
-        answer = rig.get()
-        last = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")][-1]
-        if int(last[9:12]) != (status or 502):
-            wrong[name] = answer
-    assert wrong == {}
-
-
-@pytest.mark.parametrize("name", CUT_BODIES)
-def test_an_answer_that_breaks_off_is_cut(rig, app, name):
-    app.use(once(CUT_BODIES[name]))
-    with rig.connect() as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
-        answer = read_all(sock)
-    assert b"ok" in answer
-    assert not answer.endswith(b"0\r\n\r\n")
-    length = answer.partition(b"Content-Length: ")[2].split(b"\r\n")[0]
-    assert not length or int(length) > len(body_of(answer))
 
 
 def test_an_answer_nobody_asked_for_is_for_nobody(rig, app):

@@ -1,10 +1,13 @@
-"""Requests and responses that are wrong, odd or hostile, each with what must come of it.
+"""What `tests.corpus` says, in the shape that tests of one message at a time need.
 
-For a request: 200 where it may be passed on (then also how its head reads), else the status it
-is refused with. For a response: None where it is refused, else the status that is passed on.
+For a request: 200 where it may be passed on, else the status it is refused with. For a response:
+None where it is refused, else the status that is passed on.
 """
 
+from tests import corpus
+
 HOST = b"Host: a.api.localhost\r\n"
+OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def get(*lines: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes = HOST) -> bytes:
@@ -15,246 +18,25 @@ def post(*lines: bytes, body: bytes = b"") -> bytes:
     return get(*lines, line=b"POST / HTTP/1.1") + body
 
 
-CHUNKED = b"Transfer-Encoding: chunked"
-
 REQUESTS: dict[str, tuple[bytes, int]] = {
-    # --- fine, though it may not look so ---
-    "plain": (get(), 200),
-    "http/1.0 without host": (b"GET / HTTP/1.0\r\n\r\n", 200),
-    "empty lines before it": (b"\r\n\r\n" + get(), 200),
-    "any method": (get(line=b"BREW / HTTP/1.1"), 200),
-    "lower-case method is another method": (get(line=b"get / HTTP/1.1"), 200),
-    "options star": (get(line=b"OPTIONS * HTTP/1.1"), 200),
-    "absolute form that agrees": (get(line=b"GET http://a.api.localhost/x HTTP/1.1"), 200),
-    "absolute form, other case": (get(line=b"GET HTTP://A.api.localhost/x HTTP/1.1"), 200),
-    "absolute form in 1.0 without host": (b"GET http://a.b/ HTTP/1.0\r\n\r\n", 200),
-    "host with port": (get(host=b"Host: a:80\r\n"), 200),
-    "host that is ipv6": (get(host=b"Host: [::1]:8080\r\n"), 200),
-    "empty host": (get(host=b"Host:\r\n"), 200),
-    "value with tab": (get(b"A: b\tc"), 200),
-    "value of high bytes": (get(b"A: \xff\xfe"), 200),
-    "empty value": (get(b"A:"), 200),
-    "spaces around value": (get(b"A: \t b \t "), 200),
-    "every sign a name may have": (get(b"!#$%&'*+-.^_`|~09Az: x"), 200),
-    "same length twice": (post(b"Content-Length: 2", b"Content-Length: 2", body=b"ok"), 200),
-    "same length in a list": (post(b"Content-Length: 2, 2", body=b"ok"), 200),
-    "length 0": (post(b"Content-Length: 0"), 200),
-    "length with leading zeros": (post(b"Content-Length: 0002", body=b"ok"), 200),
-    "body of a GET": (get(b"Content-Length: 2") + b"ok", 200),
-    "chunked": (post(CHUNKED, body=b"2\r\nok\r\n0\r\n\r\n"), 200),
-    "chunked in capitals": (post(b"TRANSFER-ENCODING: CHUNKED", body=b"0\r\n\r\n"), 200),
-    "chunk extension": (post(CHUNKED, body=b'2;a=b;c="d"\r\nok\r\n0;e\r\n\r\n'), 200),
-    "chunk size with leading zeros": (post(CHUNKED, body=b"0002\r\nok\r\n000\r\n\r\n"), 200),
-    "trailers": (post(CHUNKED, body=b"0\r\nA: b\r\n\r\n"), 200),
-    "99 fields": (get(*[b"A: b"] * 98), 200),
-    "100 fields": (get(*[b"A: b"] * 99), 200),
-    "target of 60,000": (get(line=b"GET /" + b"a" * 60000 + b" HTTP/1.1"), 200),
-    "target with every printable sign": (
-        get(line=b"GET /!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~ HTTP/1.1"),
-        200,
-    ),
-    # --- two lengths: the classic ways to smuggle ---
-    "length and chunked": (post(b"Content-Length: 2", CHUNKED, body=b"0\r\n\r\n"), 400),
-    "chunked and length": (post(CHUNKED, b"Content-Length: 2", body=b"0\r\n\r\n"), 400),
-    "two lengths": (post(b"Content-Length: 2", b"Content-Length: 3", body=b"okx"), 400),
-    "two lengths in a list": (post(b"Content-Length: 2, 3", body=b"okx"), 400),
-    "empty length": (post(b"Content-Length:"), 400),
-    "length with an empty element": (post(b"Content-Length: 2,", body=b"ok"), 400),
-    "negative length": (post(b"Content-Length: -2", body=b"ok"), 400),
-    "length with plus": (post(b"Content-Length: +2", body=b"ok"), 400),
-    "hexadecimal length": (post(b"Content-Length: 0x2", body=b"ok"), 400),
-    "length with point": (post(b"Content-Length: 2.0", body=b"ok"), 400),
-    "length with underscore": (post(b"Content-Length: 1_0", body=b"0123456789"), 400),
-    "length with inner space": (post(b"Content-Length: 1 0", body=b"0123456789"), 400),
-    "length beyond 63 bits": (post(b"Content-Length: 9223372036854775808"), 400),
-    "length beyond 64 bits": (post(b"Content-Length: 18446744073709551618"), 400),
-    "length in Arabic digits": (post("Content-Length: ٢".encode(), body=b"ok"), 400),
-    "length with vertical tab": (post(b"Content-Length: \x0b2", body=b"ok"), 400),
-    # --- transfer codings ---
-    "chunked twice": (post(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"), 400),
-    "chunked on two lines": (post(CHUNKED, CHUNKED, body=b"0\r\n\r\n"), 400),
-    "not chunked at the end": (post(b"Transfer-Encoding: chunked, gzip"), 400),
-    "identity": (post(b"Transfer-Encoding: identity"), 400),
-    "chunked then identity": (post(CHUNKED, b"Transfer-Encoding: identity"), 400),
-    "xchunked": (post(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"), 400),
-    "chunked with parameter": (post(b"Transfer-Encoding: chunked;q=1"), 400),
-    "quoted chunked": (post(b'Transfer-Encoding: "chunked"'), 400),
-    "empty coding": (post(b"Transfer-Encoding:"), 400),
-    "empty element in the coding": (post(b"Transfer-Encoding: , chunked"), 400),
-    "coding with vertical tab": (post(b"Transfer-Encoding:\x0bchunked"), 400),
-    "coding with NUL": (post(b"Transfer-Encoding: chunked\x00"), 400),
-    "gzip before chunked": (post(b"Transfer-Encoding: gzip, chunked"), 501),
-    "coding in HTTP/1.0": (
-        b"POST / HTTP/1.0\r\n" + HOST + CHUNKED + b"\r\n\r\n0\r\n\r\n",
-        400,
-    ),
-    "space before the colon of the coding": (
-        post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n"),
-        400,
-    ),
-    "tab before the colon of the coding": (post(b"Transfer-Encoding\t: chunked"), 400),
-    "coding folded": (post(b"Transfer-Encoding:\r\n chunked"), 400),
-    "coding behind a bare LF": (post(b"A: b\nTransfer-Encoding: chunked"), 400),
-    "coding behind a bare CR": (post(b"A: b\rTransfer-Encoding: chunked"), 400),
-    # --- chunks ---
-    "chunk size of no digit": (post(CHUNKED, body=b"\r\n"), 400),
-    "chunk size that is no number": (post(CHUNKED, body=b"zz\r\n"), 400),
-    "chunk size with 0x": (post(CHUNKED, body=b"0x2\r\nok\r\n0\r\n\r\n"), 400),
-    "chunk size with plus": (post(CHUNKED, body=b"+2\r\nok\r\n0\r\n\r\n"), 400),
-    "negative chunk size": (post(CHUNKED, body=b"-2\r\nok\r\n0\r\n\r\n"), 400),
-    "chunk size with underscore": (post(CHUNKED, body=b"1_0\r\n"), 400),
-    "space before the chunk size": (post(CHUNKED, body=b" 2\r\nok\r\n0\r\n\r\n"), 400),
-    "space after the chunk size": (post(CHUNKED, body=b"2 \r\nok\r\n0\r\n\r\n"), 400),
-    "chunk size of 16 digits": (post(CHUNKED, body=b"0000000000000002\r\nok\r\n"), 400),
-    "chunk size that overflows": (post(CHUNKED, body=b"fffffffffffffffff\r\n"), 400),
-    "chunk size ended by LF": (post(CHUNKED, body=b"2\nok\r\n0\r\n\r\n"), 400),
-    "chunk size ended by CR": (post(CHUNKED, body=b"2\rok\r\n0\r\n\r\n"), 400),
-    "chunk data longer than its size": (post(CHUNKED, body=b"2\r\nokx\r\n0\r\n\r\n"), 400),
-    "chunk data ended by LF": (post(CHUNKED, body=b"2\r\nok\n0\r\n\r\n"), 400),
-    "chunk data ended by CR only": (post(CHUNKED, body=b"2\r\nok\rX"), 400),
-    "chunk extension with LF": (post(CHUNKED, body=b"2;a\nb\r\nok\r\n0\r\n\r\n"), 400),
-    "chunk extension with CR": (post(CHUNKED, body=b"2;a\rb\r\nok\r\n0\r\n\r\n"), 400),
-    "chunk extension with NUL": (post(CHUNKED, body=b"2;\x00\r\nok\r\n0\r\n\r\n"), 400),
-    "chunk extension of 2,000": (post(CHUNKED, body=b"2;" + b"a" * 2000 + b"\r\nok\r\n"), 400),
-    "trailer that is no field": (post(CHUNKED, body=b"0\r\nA\r\n\r\n"), 400),
-    "trailer folded": (post(CHUNKED, body=b"0\r\nA: b\r\n c\r\n\r\n"), 400),
-    "trailer ended by LF": (post(CHUNKED, body=b"0\r\nA: b\n\r\n"), 400),
-    "trailers ended by LF": (post(CHUNKED, body=b"0\r\n\n"), 400),
-    "101 trailers": (post(CHUNKED, body=b"0\r\n" + b"A: b\r\n" * 101 + b"\r\n"), 431),
-    "trailers of 70 kB": (post(CHUNKED, body=b"0\r\nA: " + b"b" * 70000 + b"\r\n\r\n"), 431),
-    # --- lines and bytes ---
-    "bare LF": (b"GET / HTTP/1.1\nHost: a\n\n", 400),
-    "bare LF after the request line": (b"GET / HTTP/1.1\n" + HOST + b"\r\n", 400),
-    "bare LF in the fields": (get(b"A: b\nC: d"), 400),
-    "bare CR in a value": (get(b"A: b\rc"), 400),
-    "bare CR in the target": (get(line=b"GET /\r HTTP/1.1"), 400),
-    "NUL in a value": (get(b"A: b\x00c"), 400),
-    "NUL in a name": (get(b"A\x00: b"), 400),
-    "NUL in the target": (get(line=b"GET /\x00 HTTP/1.1"), 400),
-    "escape in a value": (get(b"A: \x1b[2J"), 400),
-    "DEL in a value": (get(b"A: \x7f"), 400),
-    "backspace in the method": (get(line=b"G\x08ET / HTTP/1.1"), 400),
-    "folded field": (get(b"A: b", b" c"), 400),
-    "folded by tab": (get(b"A: b", b"\tc"), 400),
-    "first field folded": (b"GET / HTTP/1.1\r\n " + HOST + b"\r\n", 400),
-    "space before colon": (get(b"A : b"), 400),
-    "space in a name": (get(b"A b: c"), 400),
-    "no colon": (get(b"A"), 400),
-    "empty name": (get(b": b"), 400),
-    "name in quotes": (get(b'"A": b'), 400),
-    "name with slash": (get(b"A/b: c"), 400),
-    "name of high bytes": (get("Ä: b".encode()), 400),
-    # --- the request line ---
-    "no version": (b"GET /\r\n" + HOST + b"\r\n", 400),
-    "version 0.9": (b"GET / HTTP/0.9\r\n" + HOST + b"\r\n", 505),
-    "version 1.2": (get(line=b"GET / HTTP/1.2"), 505),
-    "version 2.0": (get(line=b"GET / HTTP/2.0"), 505),
-    "preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    "version 1.10": (get(line=b"GET / HTTP/1.10"), 400),
-    "version in lower case": (get(line=b"GET / http/1.1"), 400),
-    "version of another protocol": (get(line=b"GET / ICY/1.1"), 400),
-    "version with comma": (get(line=b"GET / HTTP/1,1"), 400),
-    "space at the end": (get(line=b"GET / HTTP/1.1 "), 400),
-    "two spaces": (get(line=b"GET  / HTTP/1.1"), 400),
-    "tab for space": (get(line=b"GET\t/\tHTTP/1.1"), 400),
-    "space in the target": (get(line=b"GET /a b HTTP/1.1"), 400),
-    "no target": (get(line=b"GET HTTP/1.1"), 400),
-    "no method": (get(line=b" / HTTP/1.1"), 400),
-    "method with separator": (get(line=b"GE(T / HTTP/1.1"), 400),
-    "a fragment": (get(line=b"GET /a#b HTTP/1.1"), 400),
-    "target of high bytes": (get(line="GET /ä HTTP/1.1".encode()), 400),
-    "target without slash": (get(line=b"GET a HTTP/1.1"), 400),
-    "star for GET": (get(line=b"GET * HTTP/1.1"), 400),
-    "target of 70,000": (get(line=b"GET /" + b"a" * 70000 + b" HTTP/1.1"), 414),
-    "a response": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 400),
-    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
-    # --- where to ---
-    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
-    "two hosts": (get(b"Host: b"), 400),
-    "same host twice": (get(HOST[:-2]), 400),
-    "host with space": (get(host=b"Host: a b\r\n"), 400),
-    "host with slash": (get(host=b"Host: /etc/passwd.api.localhost\r\n"), 400),
-    "host with quote": (get(host=b'Host: a"b\r\n'), 400),
-    "host with at": (get(host=b"Host: a@b\r\n"), 400),
-    "host with comma": (get(host=b"Host: a,b\r\n"), 400),
-    "host of other script": (get(host="Host: ä.api.localhost\r\n".encode()), 400),
-    "host of 300 letters": (get(host=b"Host: " + b"a" * 300 + b"\r\n"), 400),
-    "host with port of letters": (get(host=b"Host: a:b\r\n"), 400),
-    "host with two ports": (get(host=b"Host: a:1:2\r\n"), 400),
-    "absolute form of another host": (get(line=b"GET http://other/ HTTP/1.1"), 400),
-    "absolute form with user": (get(line=b"GET http://u@a.api.localhost/ HTTP/1.1"), 400),
-    "absolute form of other scheme": (get(line=b"GET ftp://a.api.localhost/ HTTP/1.1"), 400),
-    "absolute form without host": (get(line=b"GET http:/// HTTP/1.1"), 400),
-    "connect": (get(line=b"CONNECT a.api.localhost:443 HTTP/1.1"), 405),
-    "connect to a path": (get(line=b"CONNECT / HTTP/1.1"), 405),
-    # --- too much ---
-    "101 fields": (get(*[b"A: b"] * 100), 431),
-    "5,000 fields": (get(*[b"A: b"] * 5000), 431),
-    "a value of 70 kB": (get(b"A: " + b"b" * 70000), 431),
-    "a bad name and 70 kB": (get(b"A b: " + b"c" * 70000), 431),
-    "a name of 70 kB": (get(b"A" * 70000 + b": b"), 431),
+    name: (row.data, row.answers[0])
+    for name, row in corpus.REQUESTS.items()
+    if len(row.answers) == 1
 }
 
-OK = b"HTTP/1.1 200 OK\r\n"
+_PLAIN = {
+    name: row
+    for name, row in corpus.RESPONSES.items()
+    if row.method == "GET" and not row.asks and b"HTTP/1.1 101" not in row.data
+}
 
 RESPONSES: dict[str, tuple[bytes, int | None]] = {
-    # --- fine ---
-    "plain": (OK + b"Content-Length: 2\r\n\r\nok", 200),
-    "chunked": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200),
-    "until the end": (OK + b"\r\nok", 200),
-    "no reason": (b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", 200),
-    "no reason and no space": (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200),
-    "reason of high bytes": (b"HTTP/1.1 404 Nicht da \xe4\r\nContent-Length: 0\r\n\r\n", 404),
-    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200),
-    "204 with length": (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204),
-    "304 with length": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304),
-    "same length twice": (OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200),
-    "odd status": (b"HTTP/1.1 799 Odd\r\nContent-Length: 0\r\n\r\n", 799),
-    # --- not ---
-    "length and chunked": (
-        OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        None,
-    ),
-    "two lengths": (OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nokx", None),
-    "bad length": (OK + b"Content-Length: two\r\n\r\nok", None),
-    "negative length": (OK + b"Content-Length: -1\r\n\r\nok", None),
-    "gzip coding": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", None),
-    "unknown coding": (OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", None),
-    "coding in HTTP/1.0": (
-        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        None,
-    ),
-    "bare LF": (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", None),
-    "bare CR": (OK + b"A: b\rc\r\n\r\n", None),
-    "NUL": (OK + b"A: \x00\r\n\r\n", None),
-    "split by a value": (OK + b"A: b\nSet-Cookie: x\r\n\r\n", None),
-    "folded": (OK + b"A: b\r\n c\r\n\r\n", None),
-    "space before colon": (OK + b"Content-Length : 2\r\n\r\nok", None),
-    "space in a name": (OK + b"A b: c\r\n\r\n", None),
-    "no colon": (OK + b"A\r\n\r\n", None),
-    "HTTP/0.9": (b"hello", None),
-    "HTTP/0.9 with lines": (b"<html>\r\n\r\n</html>", None),
-    "HTTP/2": (b"HTTP/2 200 OK\r\n\r\n", None),
-    "lower case": (b"http/1.1 200 OK\r\n\r\n", None),
-    "empty line before it": (b"\r\n" + OK + b"Content-Length: 0\r\n\r\n", None),
-    "status of two digits": (b"HTTP/1.1 20 OK\r\n\r\n", None),
-    "status of four digits": (b"HTTP/1.1 2000 OK\r\n\r\n", None),
-    "status 000": (b"HTTP/1.1 000 OK\r\n\r\n", None),
-    "status of letters": (b"HTTP/1.1 abc OK\r\n\r\n", None),
-    "two spaces": (b"HTTP/1.1  200 OK\r\n\r\n", None),
-    "101 fields": (OK + b"A: b\r\n" * 101 + b"\r\n", None),
-    "a value of 70 kB": (OK + b"A: " + b"b" * 70000 + b"\r\n\r\n", None),
-    "a flood of interim answers": (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, None),
-    "nothing": (b"", None),
-    "half a head": (OK + b"Content-Le", None),
+    name: (row.data, None if row.status == 502 else row.status)
+    for name, row in _PLAIN.items()
+    if not row.cut
 }
 
 CUT_BODIES: dict[str, bytes] = {
-    "shorter than its length": OK + b"Content-Length: 5\r\n\r\nok",
-    "chunks without an end": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
-    "chunk shorter than its size": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nok",
-    "bad chunk size": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n",
-    "chunk size ended by LF": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n2\nok\r\n",
-    "bad trailer": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nbad\r\n\r\n",
+    name: row.data for name, row in _PLAIN.items() if row.cut and row.body
 }
 """Responses whose head is fine and whose body never ends well."""
