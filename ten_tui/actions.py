@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ten_tui.store.arrange import PaneId
 
@@ -225,13 +225,21 @@ def find(pane: PaneId, key: str, among: tuple[Action, ...] = ACTIONS) -> Action 
     return anywhere
 
 
-def hints(pane: PaneId, among: tuple[Action, ...] = ACTIONS) -> list[tuple[str, str]]:
+class Hint(NamedTuple):
+    """A key and its word in the foot line."""
+
+    key: str
+    word: str
+    acts: bool = False
+
+
+def hints(pane: PaneId, among: tuple[Action, ...] = ACTIONS) -> list[Hint]:
     """Give the keys that matter in a pane, with their words, for the foot line."""
     hinted = [action for action in among if action.hint and action.keys]
     own = [action for action in hinted if pane in action.panes]
     common = [action for action in hinted if not action.panes]
     return [
-        (key_label(action.keys[0]), action.hint)
+        Hint(key_label(action.keys[0]), action.hint, action.acts)
         for action in [*own[: _HINTS - len(common)], *common]
     ]
 

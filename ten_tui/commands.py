@@ -283,8 +283,9 @@ class Commands(LimitCommands, UserCommands):
 
     def palette(self) -> None:
         """Find an action by its words."""
+        is_off = not self._ui.view.can_act
         items = [
-            Item(action.id, action.title, actions.keys_label(action))
+            Item(action.id, action.title, actions.keys_label(action), is_off=action.acts and is_off)
             for action in self._console.keymap.actions
             if action.id not in {"palette", "down", "up"}
         ]

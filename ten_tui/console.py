@@ -22,6 +22,8 @@ from ten_tui.store.view import HISTORY_SECONDS, Change, LinkState
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.core.errors import TenError
     from engine.core.wire import Update
     from ten_tui.link import Link
@@ -292,23 +294,20 @@ class Console:
         self.selection_changed()
 
     def _accept(self, mode: Mode, text: str) -> None:
-        match mode:
-            case Mode.FILTER:
-                self._filter(text)
-            case Mode.SEARCH:
-                self.reading.search(text)
-            case Mode.LOG_FILTER:
-                self.reading.filter(text)
-            case Mode.COMMAND:
-                self._run_typed(text)
-            case Mode.WEIGHT:
-                if text:
-                    self.deeds.set_weight(self.ui.table.targets(), text)
-            case Mode.SAVE:
-                if text:
-                    self.reading.save(text)
-            case Mode.NONE:
-                pass
+        takers: dict[Mode, Callable[[str], None]] = {
+            Mode.FILTER: self._filter,
+            Mode.SEARCH: self.reading.search,
+            Mode.LOG_FILTER: self.reading.filter,
+            Mode.COMMAND: self._run_typed,
+            Mode.WEIGHT: self._set_weight,
+            Mode.SAVE: self.reading.save,
+            Mode.CONFIRM: self.deeds.typed,
+        }
+        if text or mode not in {Mode.WEIGHT, Mode.SAVE}:
+            takers[mode](text)
+
+    def _set_weight(self, text: str) -> None:
+        self.deeds.set_weight(self.ui.table.targets(), text)
 
     def _run_typed(self, text: str) -> None:
         if not text:

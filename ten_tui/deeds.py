@@ -11,8 +11,9 @@ from engine.core.wire import Desired, State
 from ten_tui import actions
 from ten_tui import format as fmt
 from ten_tui.store.picker import Item, Picker
+from ten_tui.store.radius import listed, radius, to_type, who
 from ten_tui.store.table import GroupRow
-from ten_tui.store.ui import Message, UndoOffer
+from ten_tui.store.ui import Message, Mode, UndoOffer
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ ASK_ABOVE = 10
 """More instances than this are not touched by one key."""
 
 _SAY_SECONDS = 8.0
+_TYPED = frozenset({"stop", "restart"})
 _DOWN = frozenset({State.STOPPED, State.ASLEEP, State.FAILED})
 
 
@@ -40,6 +42,7 @@ class Deeds:
         self._ui = ui
         self._link = link
         self._stage = stage
+        self._awaited: tuple[str, Callable[[], None]] = ("", _nothing)
 
     def say(self, text: str, ink: Ink = Ink.TEXT, command: str = "") -> None:
         """Show a message in the foot line for a while."""
@@ -180,23 +183,47 @@ class Deeds:
         engine = self._ui.view.engine
         is_group = isinstance(self._ui.table.row, GroupRow) and not self._ui.table.marks
         is_wide = len(names) > 1 and (is_group or len(names) > ASK_ABOVE)
-        if not (is_wide or (engine is not None and engine.protect)):
+        is_protected = engine is not None and engine.protect
+        taken = radius(word, names, self._ui.view.instances, self._ui.view.samples)
+        if is_protected and word in _TYPED:
+            self._ask_to_type(word, names, taken, act)
+            return
+        if not (is_wide or is_protected):
             act()
             return
         picker = Picker(
-            f"{word} {_some(names)}?",
+            f"{word} {who(names)}?",
             [Item("", "leave it", key="n"), Item("do", f"{word} {_many(names)}", key="y")],
-            text=tuple(_listed(names)),
+            text=(*taken, *listed(names)),
         )
         self._stage.pick(picker, lambda answer: act() if answer == "do" else None)
+
+    def _ask_to_type(
+        self, word: str, names: tuple[str, ...], taken: tuple[str, ...], act: Callable[[], None]
+    ) -> None:
+        """Have the name typed before a protected engine loses what runs."""
+        wanted = to_type(names)
+        self._awaited = wanted, act
+        self._ui.mode = Mode.CONFIRM
+        self._ui.prompt.begin(f"{word} {who(names)}: type {wanted} ", "")
+        self._ui.message = Message(" · ".join(taken), Ink.WARN, until=float("inf"))
+        self._stage.repaint(())
+
+    def typed(self, text: str) -> None:
+        """Do what waits for its name, if it is the one that was typed."""
+        wanted, act = self._awaited
+        self._awaited = "", _nothing
+        if wanted and text == wanted:
+            act()
+        else:
+            self.say(f"left as it is: {wanted} was not typed", Ink.DIM)
 
     def menu(self, names: tuple[str, ...], then: Callable[[str], None]) -> None:
         """Show everything that can be done with the selection, each with its command line."""
         if not names:
             self.say("nothing is selected", Ink.DIM)
             return
-        engine = self._ui.view.engine
-        is_off = not self._ui.view.is_live or (engine is not None and engine.read_only)
+        is_off = not self._ui.view.can_act
         labels = self._ui.keys
         items = [
             Item(
@@ -256,6 +283,5 @@ def _many(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"all {len(names)}"
 
 
-def _listed(names: tuple[str, ...]) -> list[str]:
-    shown = list(names[:6])
-    return [*shown, f"and {len(names) - 6} more"] if len(names) > 6 else shown
+def _nothing() -> None:
+    """Do nothing."""

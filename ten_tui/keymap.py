@@ -21,7 +21,7 @@ from engine.core.nearest import did_you_mean
 from engine.core.toml_places import Places
 from engine.core.toml_text import load_toml
 from ten_tui import actions
-from ten_tui.actions import ACTIONS, Action
+from ten_tui.actions import ACTIONS, Action, Hint
 from ten_tui.theme import config_dir
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Keymap:
         """Find what a key does in a pane."""
         return actions.find(pane, key, self.actions)
 
-    def hints(self, pane: PaneId) -> list[tuple[str, str]]:
+    def hints(self, pane: PaneId) -> list[Hint]:
         """Give the keys that matter in a pane, for the foot line."""
         return actions.hints(pane, self.actions)
 

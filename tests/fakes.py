@@ -31,6 +31,7 @@ from engine.core.wire import (
     API_VERSION,
     ConfigChanged,
     ConfigView,
+    ConsoleView,
     Desired,
     EngineView,
     Event,
@@ -173,6 +174,7 @@ class FakeControl:
             samples={name: kept[-1] for name, kept in self.figures.items() if kept},
             config=self._config_view,
             events=self.happened[-200:],
+            consoles=self.consoles(),
         )
 
     def instances(self) -> list[InstanceView]:
@@ -195,8 +197,11 @@ class FakeControl:
         self.metrics.purge(name)
         self.calls.append(("purge_kept", name, actor))
 
-    def subscribe(self) -> Subscriber:
-        return self.broadcaster.subscribe()
+    def subscribe(self, console: ConsoleView) -> Subscriber:
+        return self.broadcaster.subscribe(console)
+
+    def consoles(self) -> tuple[ConsoleView, ...]:
+        return self.broadcaster.consoles()
 
     def events(self, after: int = 0, limit: int = 200) -> list[Event]:
         newer = [event for event in self.happened if event.id > after]

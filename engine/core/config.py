@@ -6,6 +6,7 @@ No file is read here: that is `engine.daemon.config_file`.
 from __future__ import annotations
 
 import posixpath
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from engine.core.config_table import U16, U32, Source, Table
 from engine.core.config_user import read_user_range
 from engine.core.limit_values import MAX, BadLimit, read_size
 from engine.core.names import RESERVED_SERVICES, is_label
+from engine.core.nearest import did_you_mean
 from engine.core.spec import Config, ConsoleSpec, RoutingSpec, ServiceSpec, Settings, TlsSpec
 from engine.core.toml_text import dotted, load_toml
 
@@ -29,6 +31,13 @@ LEAST_METRICS_BYTES = 16 * 2**20
 """Room for the figures of the host and one instance."""
 
 _METRICS_MAX = '"4G", a number of bytes (16M or more) or "max"'
+
+CONSOLE_COLOURS = (
+    *("red", "orange", "yellow", "green", "blue"),
+    *("purple", "magenta", "cyan", "grey", "gray"),
+)
+
+_HEX_COLOUR = re.compile(r"#[0-9a-f]{6}\Z")
 
 _WINDOW = 100
 """So much of a long line is shown around the error."""
@@ -251,10 +260,19 @@ def _read_routing(table: Table, services: dict[str, ServiceSpec]) -> RoutingSpec
     return routing
 
 
+def _read_colour(table: Table) -> str:
+    colour = table.line("colour").lower()
+    if colour and colour not in CONSOLE_COLOURS and not _HEX_COLOUR.match(colour):
+        near = did_you_mean(colour, CONSOLE_COLOURS)
+        names = ", ".join(CONSOLE_COLOURS)
+        table.fail("colour", f'"{colour}" is no colour: #rrggbb, or one of {names}', hint=near)
+    return colour
+
+
 def _read_console(table: Table) -> ConsoleSpec:
     console = ConsoleSpec(
         banner=table.line("banner"),
-        colour=table.line("colour"),
+        colour=_read_colour(table),
         protect=table.flag("protect", default=False),
     )
     table.finish()

@@ -269,6 +269,20 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     max_instances: int = 64
 
 
+class ConsoleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A console that is attached, or another reader of the stream.
+
+    Attributes:
+        who: The credential: "root", "alice", "token admin".
+        place: What it says of its terminal, "pts/3 from 10.0.0.7"; a note, not proven.
+        since: When it came, seconds since the epoch.
+    """
+
+    who: str
+    place: str = ""
+    since: float = 0.0
+
+
 # --- GET /api/v1/stream: NDJSON, first a Snapshot, then what changes ---
 
 
@@ -282,6 +296,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
     samples: dict[str, Sample]
     config: ConfigView
     events: list[Event]
+    consoles: tuple[ConsoleView, ...] = ()
 
 
 class InstanceChanged(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
@@ -301,6 +316,7 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True, tag="samples"):
 
     host: HostSample
     instances: dict[str, Sample]
+    consoles: tuple[ConsoleView, ...] = ()
 
 
 class EventHappened(msgspec.Struct, frozen=True, kw_only=True, tag="event"):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.core.spec import Config
     from engine.core.wire import (
         ConfigView,
+        ConsoleView,
         EngineView,
         Event,
         InstanceView,
@@ -81,8 +82,12 @@ class Control(Protocol):
         """Give the newest samples of one instance, oldest first; "host" is not an instance."""
         ...
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self, console: ConsoleView) -> Subscription:
         """Enter the stream; its first update is a Snapshot."""
+        ...
+
+    def consoles(self) -> tuple[ConsoleView, ...]:
+        """List who reads the stream, the longest there first."""
         ...
 
     async def spawn(self, name: str, *, actor: str) -> InstanceView:

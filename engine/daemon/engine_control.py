@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from engine.core.inspection import Inspection
     from engine.core.metrics import KeptMetric
     from engine.core.spec import Config
-    from engine.core.wire import ConfigView, Event, InstanceView, LogMatches, LogWindow
+    from engine.core.wire import (
+        ConfigView,
+        ConsoleView,
+        Event,
+        InstanceView,
+        LogMatches,
+        LogWindow,
+    )
     from engine.core.wire_limits import LimitsView
     from engine.daemon.acts import Acts
     from engine.daemon.control import RequestTotals
@@ -120,6 +127,7 @@ class EngineControl:
             samples={name: sample for name, sample in latest.items() if sample is not None},
             config=self._reloader.view(),
             events=self._store.events(limit=SNAPSHOT_EVENTS),
+            consoles=self.consoles(),
         )
 
     def instances(self) -> list[InstanceView]:
@@ -134,9 +142,13 @@ class EngineControl:
         """See `Control`."""
         return self._registry.get(name).series.newest(seconds)
 
-    def subscribe(self) -> Subscriber:
+    def subscribe(self, console: ConsoleView) -> Subscriber:
         """See `Control`."""
-        return self._broadcaster.subscribe()
+        return self._broadcaster.subscribe(console)
+
+    def consoles(self) -> tuple[ConsoleView, ...]:
+        """See `Control`."""
+        return self._broadcaster.consoles()
 
     def events(self, after: int = 0, limit: int = 200) -> list[Event]:
         """See `Control`."""

@@ -130,7 +130,9 @@ class Figures:
                 known.series.append(sample)
                 if self._tools.oom.look(known) is not None:
                     self._supervisor.tell(known)
-        self._tools.broadcaster.publish(Samples(host=self.host, instances=samples))
+        broadcaster = self._tools.broadcaster
+        consoles = broadcaster.consoles()
+        broadcaster.publish(Samples(host=self.host, instances=samples, consoles=consoles))
         self._keep(self.host, samples)
         self._tools.store.flush()
         self._watch_storage()

@@ -11,6 +11,8 @@ from engine.core.wire import InstanceChanged, InstanceGone, Samples, Snapshot, U
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.core.wire import ConsoleView
+
 MAX_QUEUED = 1000
 """Updates that wait for one client; then they give way to a new Snapshot."""
 
@@ -23,8 +25,9 @@ class Subscriber:
     so that nothing before it can be missing or come twice.
     """
 
-    def __init__(self, broadcaster: Broadcaster) -> None:
+    def __init__(self, broadcaster: Broadcaster, console: ConsoleView) -> None:
         """Enter; the Snapshot waits to be fetched."""
+        self.console = console
         self._broadcaster = broadcaster
         self._queue: deque[Update] = deque()
         self._places: dict[str, int] = {}
@@ -105,9 +108,13 @@ class Broadcaster:
         """Count the clients."""
         return len(self._subscribers)
 
-    def subscribe(self) -> Subscriber:
+    def consoles(self) -> tuple[ConsoleView, ...]:
+        """List the clients, the longest there first."""
+        return tuple(sorted((one.console for one in self._subscribers), key=lambda one: one.since))
+
+    def subscribe(self, console: ConsoleView) -> Subscriber:
         """Enter a client."""
-        subscriber = Subscriber(self)
+        subscriber = Subscriber(self, console)
         self._subscribers.add(subscriber)
         return subscriber
 

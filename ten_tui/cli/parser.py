@@ -142,6 +142,7 @@ def _add_engine(commands: _Commands) -> None:
     serve.option("--email", default="", text=argparse.SUPPRESS)
     up.flag("--detach", text="do not attach the console")
     commands.add("down", "stop the engine and its instances")
+    commands.add("consoles", "list who is attached to the engine")
     console = commands.add("console", "attach the console")
     console.option("--logs", metavar="SERVICE:ID", default="", text="open this log and follow it")
 

@@ -13,6 +13,7 @@ from engine.core.inspection import Inspection
 from engine.core.metrics import KeptMetric, Metric
 from engine.core.wire import (
     ConfigView,
+    ConsoleView,
     EngineView,
     Event,
     InstanceView,
@@ -24,6 +25,7 @@ from engine.core.wire import (
     Update,
 )
 from engine.core.wire_limits import LimitsView
+from ten_tui.client.place import place
 from ten_tui.client.records import (
     Deployed,
     Health,
@@ -201,10 +203,16 @@ class Client:
         Raises:
             EngineUnreachable: It went, or was quiet for 12 s.
         """
-        for line in _lines_of(self._blocks("/api/v1/stream", SILENCE_SECONDS)):
+        for line in _lines_of(
+            self._blocks(f"/api/v1/stream{_query(place=place())}", SILENCE_SECONDS)
+        ):
             yield self._decode(line, cast("type[Update]", Update))
         message = f"The engine at {self.endpoint.where} went away"
         raise EngineUnreachable(message)
+
+    def consoles(self) -> list[ConsoleView]:
+        """List who is attached."""
+        return self._get("/api/v1/consoles", list[ConsoleView])
 
     def undo(self, name: str) -> str:
         """Take back the last reversible act; give what was undone."""

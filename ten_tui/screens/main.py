@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
+    from ten_tui.actions import Hint
     from ten_tui.store.ui import UiState
     from ten_tui.widgets.palette import Palette
     from ten_tui.widgets.pane import Pane
@@ -62,7 +63,7 @@ class MainScreen(Screen[None]):
         ui: UiState,
         keys: Keys,
         clock: Callable[[], float],
-        hints: Callable[[], list[tuple[str, str]]],
+        hints: Callable[[], list[Hint]],
     ) -> None:
         """Make the panes."""
         super().__init__()

@@ -23,6 +23,7 @@ class Mode(Enum):
     COMMAND = ":"
     WEIGHT = "weight "
     SAVE = "save to "
+    CONFIRM = "type the name "
 
 
 @dataclass

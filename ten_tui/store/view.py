@@ -23,6 +23,7 @@ from ten_tui.store.spark import Spark
 if TYPE_CHECKING:
     from engine.core.wire import (
         ConfigView,
+        ConsoleView,
         EngineView,
         Event,
         InstanceView,
@@ -79,6 +80,7 @@ class View:
     """The state of one engine as last heard.
 
     Attributes:
+        consoles: Who is attached, this console among them.
         now: The engine's clock, as its newest sample gave it; ages are counted from it.
         history: Samples of the one instance whose graphs are shown, oldest first.
     """
@@ -92,6 +94,7 @@ class View:
     sparks: dict[str, Spark] = field(default_factory=dict)
     config: ConfigView | None = None
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    consoles: tuple[ConsoleView, ...] = ()
     now: float = 0.0
     history_of: str = ""
     history: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_SECONDS))
@@ -100,6 +103,11 @@ class View:
     def is_live(self) -> bool:
         """Whether what is shown is of now."""
         return self.link.state is LinkState.LIVE
+
+    @property
+    def can_act(self) -> bool:
+        """Whether acting is possible: the engine is there, and the user may do more than look."""
+        return self.is_live and not (self.engine is not None and self.engine.read_only)
 
     def sample(self, name: str) -> Sample:
         """Give the newest figures of one instance, zeros where there are none."""
@@ -122,6 +130,7 @@ class View:
                     table.pop(name, None)
                 return Change.INSTANCES
             case Samples():
+                self.consoles = update.consoles
                 self._take_samples(update.host, update.instances)
                 return Change.SAMPLES | Change.HOST
             case EventHappened(event=event):
@@ -147,6 +156,7 @@ class View:
         self.sparks = {n: spark for n, spark in self.sparks.items() if n in self.instances}
         self.events = deque(snapshot.events, maxlen=EVENTS_KEPT)
         self.now = snapshot.host.time
+        self.consoles = snapshot.consoles
         self._take_samples(snapshot.host, snapshot.samples)
         return Change.ALL
 

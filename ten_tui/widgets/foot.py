@@ -12,6 +12,7 @@ from ten_tui.widgets.pane import Pane
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ten_tui.actions import Hint
     from ten_tui.store.ui import UiState
     from ten_tui.widgets.palette import Palette
 
@@ -28,7 +29,7 @@ class Foot(Pane):
         palette: Palette,
         ui: UiState,
         clock: Callable[[], float],
-        hints: Callable[[], list[tuple[str, str]]],
+        hints: Callable[[], list[Hint]],
     ) -> None:
         """Take what it shows; `hints` gives the keys that matter now."""
         super().__init__(palette, id="foot")
@@ -99,9 +100,11 @@ class Foot(Pane):
     def _keys(self, width: int) -> Line:
         style = self.palette.style
         line = Line()
-        for key, word in self._hints():
+        can_act = self._ui.view.can_act
+        for key, word, acts in self._hints():
             if line.width + len(key) + len(word) + 3 > width:
                 break
-            line.put(f" {key}", style(Ink.ACCENT, Ground.RAISED))
-            line.put(f" {word} ", style(Ink.DIM, Ground.RAISED))
+            is_off = acts and not can_act
+            line.put(f" {key}", style(Ink.FAINT if is_off else Ink.ACCENT, Ground.RAISED))
+            line.put(f" {word} ", style(Ink.FAINT if is_off else Ink.DIM, Ground.RAISED))
         return line

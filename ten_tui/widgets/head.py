@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from ten_tui import format as fmt
+from ten_tui.format import clean
 from ten_tui.store.view import LinkState
 from ten_tui.theme import Ground, Ink
 from ten_tui.widgets.line import Line, cut
@@ -67,7 +70,23 @@ class Head(Pane):
             line.put(word, style(mark.ink if is_bad else Ink.DIM, Ground.RAISED))
         if view.is_live and not view.instances:
             line.put("  no instances", style(Ink.DIM, Ground.RAISED))
+        others = self._others(edge - line.width - 2)
+        if others:
+            line.to(edge - cell_len(others), blank)
+            line.put(others, style(Ink.INFO, Ground.RAISED))
         return line.right(link, style(ink, Ground.RAISED), width - 1, blank)
+
+    def _others(self, room: int) -> str:
+        """Say who is attached where it is more than this console: all, or how many."""
+        consoles = self._ui.view.consoles
+        if len(consoles) < 2 or not self._ui.view.is_live:
+            return ""
+        names = ", ".join(clean(f"{one.who} {one.place}".strip()) for one in consoles)
+        short = f"{len(consoles)} attached"
+        for text in (f"{short}: {names}", short):
+            if cell_len(text) <= room:
+                return text
+        return ""
 
     def _link(self) -> tuple[str, Ink]:
         link = self._ui.view.link

@@ -10,6 +10,7 @@ import msgspec
 from engine.core.errors import EngineUnreachable, NotFound, Refused
 from engine.core.wire import (
     ConfigView,
+    ConsoleView,
     Desired,
     EngineView,
     Event,
@@ -204,6 +205,7 @@ class FakeEngine:
     is_ticking: bool = False
     is_down: bool = False
     is_read_only: bool = False
+    consoles: tuple[ConsoleView, ...] = ()
     config: ConfigView = field(
         default_factory=lambda: ConfigView(path="tenement.toml", text=CONFIG, loaded_at=T0 - 600)
     )
@@ -290,6 +292,7 @@ class FakeEngine:
             samples=self.samples(),
             config=self.config,
             events=list(self.events),
+            consoles=self.consoles,
         )
 
     def change(self, name: str, **fields: object) -> None:
@@ -394,7 +397,9 @@ class FakeClient:
                 yield from items
                 if engine.is_ticking and time.monotonic() >= tick:
                     tick += 1.0
-                    yield Samples(host=engine.host(), instances=engine.samples())
+                    yield Samples(
+                        host=engine.host(), instances=engine.samples(), consoles=engine.consoles
+                    )
         finally:
             engine.queues.remove(queue)
 

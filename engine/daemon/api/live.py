@@ -10,11 +10,18 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.core.wire import Metrics, Ping
+from engine.core.sanitize import sanitize
+from engine.core.wire import ConsoleView, Metrics, Ping
 from engine.daemon.api.guard import credential, may_write, must_be_admin
 from engine.daemon.api.instances import path_name
 from engine.daemon.api.replies import read_query, reply
-from engine.daemon.api.scope import scoped, scoped_config, scoped_engine, scoped_events
+from engine.daemon.api.scope import (
+    scoped,
+    scoped_config,
+    scoped_consoles,
+    scoped_engine,
+    scoped_events,
+)
 from engine.daemon.clock import wall
 from engine.daemon.tasks import spawn
 
@@ -42,6 +49,12 @@ class EventsQuery(msgspec.Struct):
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_EVENTS)] = 200
 
 
+class StreamQuery(msgspec.Struct):
+    """GET /api/v1/stream."""
+
+    place: Annotated[str, msgspec.Meta(max_length=60)] = ""
+
+
 class MetricsQuery(msgspec.Struct):
     """GET /api/v1/metrics/NAME."""
 
@@ -62,6 +75,7 @@ class Live:
             Route("/api/v1/engine", self.engine, methods=["GET"]),
             Route("/api/v1/snapshot", self.snapshot, methods=["GET"]),
             Route("/api/v1/stream", self.stream, methods=["GET"]),
+            Route("/api/v1/consoles", self.consoles, methods=["GET"]),
             Route("/api/v1/instances", self.instances, methods=["GET"]),
             Route("/api/v1/instances/{name}/undo", self.undo, methods=["POST"]),
             Route("/api/v1/metrics/{name}", self.metrics, methods=["GET"]),
@@ -81,7 +95,9 @@ class Live:
     async def stream(self, request: Request) -> Response:
         """Give the whole state, then every change, one record a line."""
         found = credential(request)
-        subscription = self._control.subscribe()
+        place = read_query(request, StreamQuery).place
+        console = ConsoleView(who=found.name, place=sanitize(place), since=wall())
+        subscription = self._control.subscribe(console)
         return StreamingResponse(
             self._lines(subscription, found), media_type="application/x-ndjson"
         )
@@ -116,6 +132,10 @@ class Live:
             subscription.close()
             update.cancel()
             closing.cancel()
+
+    async def consoles(self, request: Request) -> Response:
+        """List who is attached; a tenant learns only that it is itself."""
+        return reply(list(scoped_consoles(credential(request), self._control.consoles())))
 
     async def instances(self, request: Request) -> Response:
         """List every instance that is known, running or not."""

@@ -19,7 +19,7 @@ from engine.core.wire import (
 )
 
 if TYPE_CHECKING:
-    from engine.core.wire import EngineView, Event, Update
+    from engine.core.wire import ConsoleView, EngineView, Event, Update
     from engine.daemon.auth import Credential
 
 
@@ -52,6 +52,13 @@ def scoped_events(found: Credential, events: list[Event]) -> list[Event]:
     return [event for event in events if reaches(found, event.instance)]
 
 
+def scoped_consoles(
+    found: Credential, consoles: tuple[ConsoleView, ...]
+) -> tuple[ConsoleView, ...]:
+    """Leave a tenant those that came with its own credential."""
+    return tuple(one for one in consoles if not found.tenant or one.who == found.name)
+
+
 def scoped(found: Credential, update: Update) -> Update | None:
     """Cut an update down to what its reader may see; None where nothing is left of it."""
     if isinstance(update, Snapshot):
@@ -63,9 +70,10 @@ def scoped(found: Credential, update: Update) -> Update | None:
             return update if found.reaches(view.id) else None
         case InstanceGone(name=name):
             return update if reaches(found, name) else None
-        case Samples(host=host, instances=samples):
+        case Samples(host=host, instances=samples, consoles=consoles):
             own = {name: one for name, one in samples.items() if reaches(found, name)}
-            return Samples(host=scoped_host(found, host), instances=own)
+            seen = scoped_consoles(found, consoles)
+            return Samples(host=scoped_host(found, host), instances=own, consoles=seen)
         case EventHappened(event=event):
             return update if reaches(found, event.instance) else None
         case ConfigChanged():
@@ -88,4 +96,5 @@ def _scoped_snapshot(found: Credential, update: Snapshot) -> Snapshot:
         samples={name: one for name, one in update.samples.items() if reaches(found, name)},
         config=scoped_config(found, update.config),
         events=scoped_events(found, update.events),
+        consoles=scoped_consoles(found, update.consoles),
     )

@@ -297,3 +297,15 @@ def test_a_bound_of_the_figures_is_checked_with_its_place(value: str) -> None:
 
 def test_the_figures_may_be_left_without_a_bound() -> None:
     assert read('[settings]\nmetrics_max = "max"\n').settings.metrics_max_bytes > 2**60
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [("redd", "did you mean red?"), ("#12345", "is no colour"), ("#12345g", "is no colour")],
+)
+def test_a_colour_that_is_none_is_refused_in_its_place(value: str, line: str) -> None:
+    error = refused(f'[console]\ncolour = "{value}"\n')
+    assert (error.line, error.column, error.key) == (2, 10, "console.colour")
+    assert line in f"{error} {error.hint}"
+    for good in ("red", "Purple", "#12AB9f", ""):
+        assert read(f'[console]\ncolour = "{good}"\n').console.colour == good.lower()

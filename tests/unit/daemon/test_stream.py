@@ -6,6 +6,7 @@ import pytest
 
 from engine.core.wire import (
     ConfigView,
+    ConsoleView,
     Desired,
     EngineView,
     Event,
@@ -67,7 +68,7 @@ def changed(name: str, weight: int) -> InstanceChanged:
 
 async def test_the_first_update_is_a_snapshot_taken_when_it_is_asked_for() -> None:
     broadcaster = Broadcaster(snapshot)
-    client = broadcaster.subscribe()
+    client = broadcaster.subscribe(ConsoleView(who="root"))
     broadcaster.publish(event(1))  # is in the snapshot, which is taken later
     assert await client.get() == snapshot()
     broadcaster.publish(event(2))
@@ -76,7 +77,7 @@ async def test_the_first_update_is_a_snapshot_taken_when_it_is_asked_for() -> No
 
 async def test_samples_and_views_of_one_instance_are_replaced_where_they_stand() -> None:
     broadcaster = Broadcaster(snapshot)
-    client = broadcaster.subscribe()
+    client = broadcaster.subscribe(ConsoleView(who="root"))
     await client.get()
     old, new = (Samples(host=HostSample(time=t), instances={}) for t in (1.0, 2.0))
     for update in (old, changed("a:b", 1), event(1), new, changed("a:b", 2), changed("a:c", 3)):
@@ -89,7 +90,7 @@ async def test_samples_and_views_of_one_instance_are_replaced_where_they_stand()
 
 async def test_an_instance_that_comes_back_comes_after_it_went() -> None:
     broadcaster = Broadcaster(snapshot)
-    client = broadcaster.subscribe()
+    client = broadcaster.subscribe(ConsoleView(who="root"))
     await client.get()
     gone = InstanceGone(name="a:b")
     for update in (changed("a:b", 1), gone, changed("a:b", 2)):
@@ -99,7 +100,7 @@ async def test_an_instance_that_comes_back_comes_after_it_went() -> None:
 
 async def test_a_client_that_falls_behind_gets_a_snapshot_in_the_place_of_its_queue() -> None:
     broadcaster = Broadcaster(snapshot)
-    client = broadcaster.subscribe()
+    client = broadcaster.subscribe(ConsoleView(who="root"))
     await client.get()
     for number in range(MAX_QUEUED + 5):
         broadcaster.publish(event(number))
@@ -110,7 +111,7 @@ async def test_a_client_that_falls_behind_gets_a_snapshot_in_the_place_of_its_qu
 
 async def test_a_waiting_client_is_woken_and_one_that_left_is_forgotten() -> None:
     broadcaster = Broadcaster(snapshot)
-    client = broadcaster.subscribe()
+    client = broadcaster.subscribe(ConsoleView(who="root"))
     await client.get()
     waiting = asyncio.gather(client.get())
     await asyncio.sleep(0)
@@ -122,3 +123,15 @@ async def test_a_waiting_client_is_woken_and_one_that_left_is_forgotten() -> Non
     with pytest.raises(ConnectionError):
         await waiting
     assert len(broadcaster) == 0
+
+
+async def test_who_is_there_is_listed_from_the_first_to_come_and_not_when_gone() -> None:
+    broadcaster = Broadcaster(snapshot)
+    late = ConsoleView(who="eva", place="pts/2", since=20.0)
+    early = ConsoleView(who="root", since=10.0)
+    one, other = broadcaster.subscribe(late), broadcaster.subscribe(early)
+    assert broadcaster.consoles() == (early, late)
+    other.close()
+    assert broadcaster.consoles() == (late,)
+    one.close()
+    assert broadcaster.consoles() == ()

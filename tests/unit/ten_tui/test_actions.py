@@ -46,8 +46,8 @@ def test_a_pane_goes_before_everywhere() -> None:
 def test_the_foot_line_shows_six_to_eight_keys_where_there_are_that_many(pane: PaneId) -> None:
     shown = actions.hints(pane)
     assert 3 <= len(shown) <= 8
-    assert ("?", "help") in shown
-    assert sum(len(key) + len(word) + 3 for key, word in shown) <= 80
+    assert ("?", "help", False) in shown
+    assert sum(len(key) + len(word) + 3 for key, word, _ in shown) <= 80
 
 
 def test_the_help_has_every_action_with_a_key() -> None:

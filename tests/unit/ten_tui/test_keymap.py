@@ -33,7 +33,7 @@ def test_a_key_moves_and_its_former_owner_has_it_no_more() -> None:
     assert found(keymap, PaneId.EVENTS, "x") == "", "menu gave its only key away"
     assert keymap.labels()["menu"] == ":menu"
     assert keymap.labels()["restart"] == "x"
-    assert ("x", "restart") in keymap.hints(PaneId.TABLE)
+    assert ("x", "restart", True) in keymap.hints(PaneId.TABLE)
 
 
 def test_a_key_given_everywhere_is_not_hidden_by_a_panes_own() -> None:
@@ -52,7 +52,7 @@ def test_several_keys_and_none() -> None:
     assert keymap.errors == ()
     assert found(keymap, PaneId.LOG, "ctrl+z") == "undo"
     assert found(keymap, PaneId.TABLE, "r") == ""
-    assert "restart" not in [word for _, word in keymap.hints(PaneId.TABLE)]
+    assert "restart" not in [word for _, word, _ in keymap.hints(PaneId.TABLE)]
     assert "restart" not in {a.id for _, rows in keymap.help_rows(PaneId.TABLE) for a in rows}
 
 

@@ -10,6 +10,7 @@ import pytest
 from engine.core.wire import (
     ConfigChanged,
     ConfigView,
+    ConsoleView,
     Desired,
     Event,
     EventHappened,
@@ -202,3 +203,44 @@ def test_reload(local: Served) -> None:
     answer = local.ask("POST", "/api/v1/config/reload")
     assert json.loads(answer.body)["loaded_at"] >= before
     assert local.ask("GET", "/api/v1/config/reload").status == 405
+
+
+def test_who_is_attached_is_told_with_where_and_made_harmless(local: Served) -> None:
+    def listed() -> list[dict[str, object]]:
+        link = local.connection()
+        link.request("GET", "/api/v1/consoles")
+        found = json.loads(link.getresponse().read())
+        link.close()
+        return found
+
+    assert listed() == []
+    link = local.connection()
+    link.request("GET", "/api/v1/stream?place=pts%2F3%1b%5B31m")
+    answer = link.getresponse()
+    first = msgspec.json.decode(answer.readline(), type=Update)
+    assert isinstance(first, Snapshot)
+    assert [one.place.startswith("pts/3") for one in first.consoles] == [True]
+    assert "\x1b" not in first.consoles[0].place
+    found = listed()
+    assert len(found) == 1
+    assert found[0]["who"] == first.consoles[0].who
+    answer.close()
+    link.close()
+
+
+def test_a_place_that_is_too_long_is_refused(local: Served) -> None:
+    link = local.connection()
+    link.request("GET", f"/api/v1/stream?place={'x' * 61}")
+    assert link.getresponse().status == 400
+    link.close()
+
+
+def test_a_tenant_learns_of_its_own_consoles_only() -> None:
+    mine = ConsoleView(who=ALICE.name)
+    both = (ConsoleView(who="root"), mine)
+    host = HostSample(time=5.0)
+    samples = Samples(host=host, instances={}, consoles=both)
+    assert scoped(ADMIN, samples) is samples
+    seen = scoped(ALICE, samples)
+    assert isinstance(seen, Samples)
+    assert seen.consoles == (mine,)
