@@ -10,6 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from engine.core.config_domains import Claims
 from engine.core.config_door import read_proxy_protocol, read_trusted_proxies
 from engine.core.config_service import read_service, resolve
 from engine.core.config_table import U16, U32, Source, Table
@@ -207,6 +208,7 @@ def _read_tls(table: Table, folder: str, data_dir: str) -> TlsSpec:
 
 def _read_services(table: Table, declared: Table, folder: str) -> dict[str, ServiceSpec]:
     services = {}
+    claims = Claims(table.source)
     for name in table.names():
         path = (*table.path, name)
         if not is_label(name):
@@ -217,7 +219,9 @@ def _read_services(table: Table, declared: Table, folder: str) -> dict[str, Serv
             message = f"{name!r} cannot name a service: its folder belongs to the engine"
             table.source.fail(message, path, is_value=False)
         ids = declared.texts(name) if name in declared else None
-        services[name] = read_service(table.table(name), name, folder, declared=len(set(ids or ())))
+        services[name] = read_service(
+            table.table(name), name, folder, declared=len(set(ids or ())), claims=claims
+        )
     return services
 
 
@@ -253,9 +257,11 @@ def _read_routing(table: Table, services: dict[str, ServiceSpec]) -> RoutingSpec
     named += [(("subdomain", key), service) for key, service in routing.subdomain.items()]
     named += [(("path", key), service) for key, service in routing.path.items()]
     for where, service in named:
-        if service and service not in services:
-            path = (*table.path, *where)
+        path = (*table.path, *where)
+        if service and service.partition(":")[0] not in services:
             table.source.warn(f"{dotted(path)} names no service: {service!r}", path)
+        if where[0] == "path" and not where[1].startswith("/"):
+            table.source.warn(f"{dotted(path)} matches nothing: paths begin with /", path)
     table.finish()
     return routing
 

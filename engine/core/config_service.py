@@ -7,6 +7,7 @@ import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from engine.core.config_domains import read_domains
 from engine.core.config_hardening import read_hardening
 from engine.core.config_limits import read_limits
 from engine.core.config_network import read_network, read_port
@@ -16,6 +17,7 @@ from engine.core.nearest import did_you_mean
 from engine.core.spec import Isolation, Restart, ServiceSpec, StorageAction, Wake
 
 if TYPE_CHECKING:
+    from engine.core.config_domains import Claims
     from engine.core.config_table import Table
 
 OUT_OF_SCOPE_ISOLATION = ("firecracker", "qemu", "quark", "litebox")
@@ -35,7 +37,9 @@ _PASSED_OVER = ("rootfs", "memory_mb", "vcpus", "mounts")
 """Keys of virtual machines and images."""
 
 
-def read_service(table: Table, name: str, folder: str, *, declared: int) -> ServiceSpec:
+def read_service(
+    table: Table, name: str, folder: str, *, declared: int, claims: Claims
+) -> ServiceSpec:
     """Read a service.
 
     Args:
@@ -43,6 +47,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         name: Its name, checked.
         folder: Of the file.
         declared: How many ids `[instances]` gives it.
+        claims: Domains that services before it have.
 
     Raises:
         SpecError: It is refused.
@@ -82,6 +87,7 @@ def read_service(table: Table, name: str, folder: str, *, declared: int) -> Serv
         user=read_user(table),
         network=network,
         port=read_port(table, network),
+        domains=read_domains(table, name, claims),
     )
     _pass_over(table)
     table.finish()

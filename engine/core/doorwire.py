@@ -79,11 +79,14 @@ class RouteRules(msgspec.Struct, frozen=True, kw_only=True):
         default: Where the bare domain and unknown names go, "": to the engine's API.
         subdomain: First labels under the domain, without the domain.
         path: Path prefixes of the bare domain; the longest wins.
+        domain: Domains of services and instances, in small letters; "*." begins those where
+            any one label may stand.
     """
 
     default: str = ""
     subdomain: dict[str, str] = {}
     path: dict[str, str] = {}
+    domain: dict[str, str] = {}
 
 
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):

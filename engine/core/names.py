@@ -19,6 +19,11 @@ def is_label(text: str) -> bool:
     return _LABEL.match(text) is not None
 
 
+def is_domain(name: str) -> bool:
+    """Tell whether a name in small letters is a domain, of one label or more."""
+    return len(name) <= _DOMAIN_CHARS and all(map(_DOMAIN_LABEL.match, name.split(".")))
+
+
 def domain_name(text: str) -> str:
     """Give a domain as the door compares it: in small letters, without a dot at the end.
 
@@ -26,7 +31,7 @@ def domain_name(text: str) -> str:
         ValueError: It is none: RFC 1123, section 2.1.
     """
     name = text.lower().removesuffix(".")
-    if len(name) > _DOMAIN_CHARS or not all(map(_DOMAIN_LABEL.match, name.split("."))):
+    if not is_domain(name):
         message = f"not a domain: {text!r}; it is the name that instances' addresses end in"
         raise ValueError(message)
     return name

@@ -1,5 +1,8 @@
 """Where a request goes: from its host and path to a service or an instance, by one table.
 
+The bare domain is the engine's, whatever else is said. Then come domains of services and
+instances as they are written, then with a label for the `*`, then names under the domain.
+
 `Router` is made once for each table; `Balancer` keeps what smooth weighted round robin has to
 remember from request to request. Both are values and decisions only.
 """
@@ -67,6 +70,7 @@ class Router:
         self._subdomains = {
             label.lower(): self._target(target) for label, target in rules.subdomain.items()
         }
+        self._domains = {name: self._target(target) for name, target in rules.domain.items()}
         self._paths = sorted(
             ((prefix.rstrip("/"), self._target(target)) for prefix, target in rules.path.items()),
             key=lambda rule: -len(rule[0]),
@@ -76,6 +80,10 @@ class Router:
     def by_host(self, host: str) -> Route:
         """Decide by the value of a Host field, as it came."""
         name = host.partition(":")[0].lower().removesuffix(".")
+        if self._domains and name != self._domain:
+            rule = self._domains.get(name) or self._domains.get("*." + name.partition(".")[2])
+            if rule is not None:
+                return rule
         if not name.endswith(self._suffix):
             return ByPath() if self._paths or self._default != ToApi() else ToApi()
         rest = name[: -len(self._suffix)]

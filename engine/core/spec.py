@@ -90,6 +90,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     network: Network = Network.HOST
     port: int = 0
     """Where it listens in a network of its own; 0 in the host's, where it is given one."""
+    domains: dict[str, str] = {}
+    """Its own, in small letters: where each leads, "service" or "service:id"."""
 
     @property
     def all_limits(self) -> LimitsSpec:

@@ -69,6 +69,11 @@ def route_table(
         default=config.routing.default,
         subdomain=config.routing.subdomain,
         path=config.routing.path,
+        domain={
+            domain: target
+            for spec in config.services.values()
+            for domain, target in spec.domains.items()
+        },
     )
     return RouteTable(
         version=version,

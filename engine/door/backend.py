@@ -16,6 +16,14 @@ IDLE_SECONDS = 60.0
 """How long one is kept unused."""
 
 
+OUT_LEAST_SECONDS = 0.25
+OUT_MOST_SECONDS = 8.0
+"""How long one that took no connection is passed over where another can be chosen."""
+
+TRY_SECONDS = 1.0
+"""How long the first request after that has it alone."""
+
+
 class Inside(NamedTuple):
     """A port of 127.0.0.1 in a network namespace that is not the door's."""
 
@@ -38,7 +46,7 @@ class Backend:
         is_up: It may be sent new requests, so its connections are worth keeping.
     """
 
-    __slots__ = ("_idle", "address", "is_up", "name", "traffic")
+    __slots__ = ("_idle", "_out_until", "_strikes", "address", "is_up", "name", "traffic")
 
     def __init__(self, name: str, traffic: Traffic) -> None:
         """Begin without an address."""
@@ -47,13 +55,34 @@ class Backend:
         self.address: Address = ("", 0)
         self.is_up = False
         self._idle: list[Upstream] = []
+        self._strikes = 0
+        self._out_until = 0.0
 
     def move(self, address: Address, *, is_up: bool) -> None:
         """Take what a new table says; connections to elsewhere are closed."""
         if address != self.address or not is_up:
             self.close_idle()
+            self.clear()
         self.address = address
         self.is_up = is_up
+
+    def strike(self, now: float) -> None:
+        """Note that it took no connection: it is passed over for a while, longer each time."""
+        self._out_until = now + min(OUT_MOST_SECONDS, OUT_LEAST_SECONDS * 2**self._strikes)
+        self._strikes = min(self._strikes + 1, 16)
+
+    def clear(self) -> None:
+        """Note that it takes connections."""
+        self._strikes = 0
+
+    def is_passed_over(self, now: float) -> bool:
+        """Tell whether another is to be chosen, if there is one."""
+        return self._strikes > 0 and now < self._out_until
+
+    def begin_try(self, now: float) -> None:
+        """Note that it was chosen: once its time is over, one request tries it alone."""
+        if self._strikes:
+            self._out_until = max(self._out_until, now + TRY_SECONDS)
 
     def take(self) -> Upstream | None:
         """Give the connection that came free last, None where there is none."""

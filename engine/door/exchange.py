@@ -90,11 +90,11 @@ class Exchange:
             self.answer(503, retry_after=1.0)
 
     def _dispatch(self, choice: Choice) -> None:
-        backend = choice.pick(self._failed)
+        now = time.monotonic()
+        backend = choice.pick(self._failed, now)
         if backend is None:
             self._retry_later()
             return
-        now = time.monotonic()
         if not self._visit.begun_at or self.parked_key:
             # Waiting for the instance to come up is not its time to answer.
             self.parked_key = ""
@@ -115,6 +115,7 @@ class Exchange:
 
     def on_connected(self, upstream: Upstream) -> None:
         """Go on with a new connection; where the client has gone, keep it for another."""
+        upstream.backend.clear()
         if self.stage is Stage.CONNECTING and upstream.backend is self._visit.backend:
             self._send(upstream)
         else:
@@ -122,6 +123,7 @@ class Exchange:
 
     def on_connect_failed(self, backend: Backend) -> None:
         """Try another instance, or the same a little later."""
+        backend.strike(time.monotonic())
         if self.stage is not Stage.CONNECTING or backend is not self._visit.backend:
             return
         self._visit.leave(time.monotonic())

@@ -69,16 +69,23 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     balancer: Balancer | None = None
     is_api: bool = False
 
-    def pick(self, failed: frozenset[str]) -> Backend | None:
-        """Choose who takes a request, passing over ids that failed it already."""
+    def pick(self, failed: frozenset[str], now: float) -> Backend | None:
+        """Choose who takes a request, passing over ids that failed it already, or just now."""
         candidates = self.candidates
+        if len(candidates) > 1:
+            backends = self.backends
+            well = tuple(pair for pair in candidates if not backends[pair[0]].is_passed_over(now))
+            candidates = well or candidates
         if failed:
             candidates = tuple(pair for pair in candidates if pair[0] not in failed)
         if not candidates:
             return None
         if len(candidates) == 1 or self.balancer is None:
-            return self.backends[candidates[0][0]]
-        return self.backends[self.balancer.pick(candidates, self._inflight)]
+            chosen = self.backends[candidates[0][0]]
+        else:
+            chosen = self.backends[self.balancer.pick(candidates, self._inflight)]
+        chosen.begin_try(now)
+        return chosen
 
     def _inflight(self, ident: str) -> int:
         return self.backends[ident].traffic.inflight

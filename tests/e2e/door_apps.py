@@ -15,9 +15,19 @@ class Upstream:
     """A listener whose connections are each served by a thread."""
 
     port: int
+    listener: socket.socket
     connections: int = 0
     received: list[bytes] = field(default_factory=list)
     sockets: list[socket.socket] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Take no more connections, and end those there are."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for sock in self.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def request(self, sock: socket.socket) -> bytes:
         """Read one head, b"" at the end of the connection; note it."""
@@ -32,10 +42,12 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def upstream(talk: Callable[[Upstream, socket.socket], None]) -> Iterator[Upstream]:
-    """Serve on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    made = Upstream(listener.getsockname()[1])
+def upstream(
+    talk: Callable[[Upstream, socket.socket], None], *, port: int = 0
+) -> Iterator[Upstream]:
+    """Serve on a port, a free one if none is named."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=256)
+    made = Upstream(listener.getsockname()[1], listener)
 
     def serve(sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError):
@@ -54,12 +66,7 @@ def upstream(talk: Callable[[Upstream, socket.socket], None]) -> Iterator[Upstre
     try:
         yield made
     finally:
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for sock in made.sockets:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        made.stop()
         thread.join(5)
 
 

@@ -227,3 +227,39 @@ def test_one_that_leaves_and_comes_back_begins_as_an_equal():
     for _ in range(50):
         balancer.pick({"a": 1}.items(), lambda _: 0)
     assert Counter(balancer.pick(both, lambda _: 0) for _ in range(10)) == {"a": 5, "b": 5}
+
+
+# --- domains of their own ---
+
+
+@pytest.mark.parametrize(
+    ("host", "route"),
+    [
+        ("app.example.com", ToService("api")),
+        ("APP.Example.Com.:8080", ToService("api")),
+        ("alice.example.com", ToInstance("api", "alice")),
+        ("x.shop.example.com", ToService("Web")),
+        ("www.shop.example.com", ToInstance("Web", "Prod")),
+        ("x.y.shop.example.com", ToApi()),
+        ("shop.example.com", ToApi()),
+        (".shop.example.com", ToService("Web")),
+        ("*.shop.example.com", ToService("Web")),
+        ("other.example.com", ToApi()),
+        ("xapp.example.com", ToApi()),
+        ("localhost", ToApi()),
+        ("web.localhost", ToService("api")),
+        ("alice.api.localhost", ToInstance("api", "alice")),
+        ("", ToApi()),
+        (".", ToApi()),
+    ],
+)
+def test_by_domain(host, route):
+    domains = {
+        "app.example.com": "api",
+        "alice.example.com": "api:alice",
+        "*.shop.example.com": "Web",
+        "www.shop.example.com": "Web:Prod",
+        "web.localhost": "api",
+        "localhost": "api",
+    }
+    assert router(RouteRules(domain=domains)).by_host(host) == route

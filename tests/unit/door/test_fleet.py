@@ -53,8 +53,8 @@ def test_a_choice_is_made_once_for_a_table():
     first = made.choose(b"a.api.localhost", b"/")
     assert made.choose(b"A.API.localhost:80", b"/x") is first
     assert (first.key, first.request_timeout, first.startup_timeout) == ("api:a", 7, 3)
-    assert first.pick(frozenset()) is made.backends()[0]
-    assert first.pick(frozenset("a")) is None
+    assert first.pick(frozenset(), 0.0) is made.backends()[0]
+    assert first.pick(frozenset("a"), 0.0) is None
     put(made, a=instance())
     assert made.choose(b"a.api.localhost", b"/") is not first
 
@@ -69,9 +69,9 @@ def test_hosts_are_remembered_within_a_bound():
 def test_a_service_is_shared_out():
     made = fleet(a=instance(), b=instance(), c=instance(weight=0))
     choice = made.choose(b"api.localhost", b"/")
-    names = [choice.pick(frozenset()).name for _ in range(4)]
+    names = [choice.pick(frozenset(), 0.0).name for _ in range(4)]
     assert sorted(names) == ["api:a", "api:a", "api:b", "api:b"]
-    assert choice.pick(frozenset("a")).name == "api:b"
+    assert choice.pick(frozenset("a"), 0.0).name == "api:b"
 
 
 def test_what_is_to_be_woken():
@@ -94,7 +94,7 @@ def test_paths_are_asked_only_where_a_rule_needs_them():
 
 def test_connections_stay_while_the_address_does():
     made = fleet(a=instance())
-    backend = made.choose(b"a.api.localhost", b"/").pick(frozenset())
+    backend = made.choose(b"a.api.localhost", b"/").pick(frozenset(), 0.0)
     idle = Idle(backend)
     assert backend.give(idle, 1.0)
     put(made, a=instance(weight=1))
@@ -107,7 +107,7 @@ def test_connections_stay_while_the_address_does():
 def test_connections_go_with_the_instance():
     for change in ({"a": instance(DRAINING)}, {"a": instance(STOPPED)}, {}):
         made = fleet(a=instance())
-        backend = made.choose(b"a.api.localhost", b"/").pick(frozenset())
+        backend = made.choose(b"a.api.localhost", b"/").pick(frozenset(), 0.0)
         idle = Idle(backend)
         backend.give(idle, 1.0)
         put(made, **change)
@@ -162,3 +162,52 @@ def test_a_new_engine_is_told_of_all_that_were_used():
     used.reset()
     made.tell_all_anew()
     assert made.changed_traffic() == [used]
+
+
+# --- one that takes no connections ---
+
+
+def names_of(choice, now, count=8):
+    return {choice.pick(frozenset(), now).name for _ in range(count)}
+
+
+def test_one_that_took_no_connection_is_passed_over_for_a_while():
+    made = fleet(a=instance(port=1), b=instance(port=2))
+    choice = made.choose(b"api.localhost", b"/")
+    dead = choice.backends["a"]
+    out = []
+    for strike in range(8):
+        now = 100.0 * strike
+        dead.strike(now)
+        assert names_of(choice, now) == {"api:b"}
+        out.append(next(n / 8 for n in range(1, 100) if not dead.is_passed_over(now + n / 8)))
+    assert out == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+
+
+def test_one_request_tries_it_again_and_its_success_brings_it_back():
+    made = fleet(a=instance(port=1), b=instance(port=2))
+    choice = made.choose(b"api.localhost", b"/")
+    dead = choice.backends["a"]
+    dead.strike(0.0)
+    tries = [choice.pick(frozenset(), 0.5).name for _ in range(20)]
+    assert tries.count("api:a") == 1
+    dead.clear()
+    assert names_of(choice, 0.6) == {"api:a", "api:b"}
+
+
+def test_where_all_take_none_all_are_tried():
+    made = fleet(a=instance(port=1), b=instance(port=2))
+    choice = made.choose(b"api.localhost", b"/")
+    for backend in choice.backends.values():
+        backend.strike(0.0)
+    assert names_of(choice, 0.1) == {"api:a", "api:b"}
+
+
+def test_elsewhere_it_begins_anew():
+    made = fleet(a=instance(port=1), b=instance(port=2))
+    dead = made.choose(b"api.localhost", b"/").backends["a"]
+    dead.strike(0.0)
+    put(made, a=instance(port=1), b=instance(port=2))
+    assert dead.is_passed_over(0.1)
+    put(made, a=instance(port=3), b=instance(port=2))
+    assert not dead.is_passed_over(0.1)
