@@ -1,11 +1,13 @@
-"""The keys of a service that say what network its instances have."""
+"""The keys that say what network instances have, and where a way out of it leads."""
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from engine.core.config_table import U16, short
 from engine.core.network import DEFAULT_PORT, Network
+from engine.core.outbound import LEAST_PREFIX, MOST_PREFIX, NEVER, PRIVATE, Outbound
 from engine.core.spec import Isolation
 
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ def read_network(table: Table, isolation: Isolation) -> Network:
     except ValueError:
         names = ", ".join(f"`{each}`" for each in Network)
         table.fail("network", f"unknown variant `{short(text)}`, expected one of {names}")
-    if network is Network.OUTBOUND:
-        message = 'network = "outbound" is not supported by this version'
-        table.fail("network", message, hint='use "private" (no way out) or "host"')
     if network.is_own and isolation is Isolation.PROCESS:
         message = f'network = "{network}" cannot be had with isolation = "process"'
         hint = 'use isolation = "namespace", or network = "host"'
@@ -60,3 +59,72 @@ def read_port(table: Table, network: Network) -> int:
         hint = 'add network = "private", or have the program listen on $PORT'
         table.fail("port", message, hint=hint)
     return port
+
+
+def read_outbound(table: Table) -> Outbound:
+    """Read `outbound_range`, `outbound_allow` and `outbound_dns` of `[settings]`.
+
+    Raises:
+        SpecError: One is no network or address of IPv4, or one that no instance may have or reach.
+    """
+    default = Outbound()
+    return Outbound(
+        range=_read_range(table, default.range),
+        allow=tuple(str(each) for each in _networks(table, "outbound_allow")),
+        dns=_read_resolvers(table),
+    )
+
+
+def _read_range(table: Table, default: str) -> str:
+    key = "outbound_range"
+    text = table.line(key, default)
+    hint = f'write it as "{default}"'
+    try:
+        network = IPv4Network(text)
+    except ValueError as error:
+        table.fail(key, f"{short(text)!r} is no network of IPv4: {error}", hint=hint)
+    if not LEAST_PREFIX <= network.prefixlen <= MOST_PREFIX:
+        message = f"{key} = {short(text)!r} must be a /{LEAST_PREFIX} to a /{MOST_PREFIX}"
+        table.fail(key, f"{message}: four addresses go to each instance", hint=hint)
+    if not any(network.subnet_of(IPv4Network(each)) for each in PRIVATE):
+        message = f"{key} = {short(text)!r} belongs to others: take a private one (RFC 1918)"
+        table.fail(key, message, hint=hint)
+    return str(network)
+
+
+def _networks(table: Table, key: str) -> list[IPv4Network]:
+    found = []
+    for text in table.texts(key) or ():
+        try:
+            network = IPv4Network(text)
+        except ValueError as error:
+            message = f"{key}: {short(text)!r} is no network of IPv4: {error}"
+            table.fail(key, message, hint='write it as "10.0.5.0/24" or "10.0.5.7"')
+        if any(network.overlaps(IPv4Network(each)) for each in NEVER):
+            message = f"{key}: {short(text)!r} holds addresses that no instance may reach:"
+            table.fail(key, f"{message} the host's own, link-local or a cloud's metadata")
+        found.append(network)
+    return found
+
+
+def _read_resolvers(table: Table) -> tuple[str, ...]:
+    found = []
+    for text in table.texts("outbound_dns") or ():
+        try:
+            address = IPv4Address(text)
+        except ValueError:
+            table.fail("outbound_dns", f"outbound_dns: {short(text)!r} is no address of IPv4")
+        if not is_resolver(str(address)):
+            message = f"outbound_dns: {short(text)!r} cannot be reached from an instance:"
+            table.fail("outbound_dns", f"{message} it is the host's own, link-local or metadata")
+        found.append(str(address))
+    return tuple(found)
+
+
+def is_resolver(text: str) -> bool:
+    """Tell whether an instance with a way out could ask a resolver at an address."""
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        return False
+    return not any(address in IPv4Network(each) for each in NEVER)

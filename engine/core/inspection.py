@@ -88,6 +88,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         pid: The process that stands for it: the program, its PID 1 or its reaper.
         main_pid: The program, of which all else here is.
         runtime: "process", "namespace", or "gVisor" with its platform.
+        addresses: Of IPv4, of its network where that is its own.
         uid, gid: Real, effective, saved, file system.
         user: Name of the effective uid, "" where it has none.
         capabilities: Names by set: effective, permitted, inheritable, bounding, ambient.
@@ -108,6 +109,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     program: str = ""
     workdir: str = ""
     namespaces: tuple[NamespaceFact, ...] = ()
+    addresses: tuple[str, ...] = ()
     uid: tuple[int, ...] = ()
     gid: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()

@@ -27,7 +27,7 @@ class Way(NamedTuple):
 
     Attributes:
         netns: File of the namespace.
-        resolv_conf: File to be seen as /etc/resolv.conf, "" where the host's own serves.
+        resolv_conf: File to be seen as /etc/resolv.conf, "" where the host has none to be covered.
     """
 
     netns: str

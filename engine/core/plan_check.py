@@ -72,6 +72,11 @@ def _unshare(arguments: Sequence[Any], live: Live, _: Mapping[str, Place]) -> Se
     return Seen(", ".join(texts), is_off)
 
 
+def _netns(_: Sequence[Any], live: Live, places: Mapping[str, Place]) -> Seen:
+    seen = _unshare([["net"]], live, places)
+    return Seen(", ".join((seen.text, *live.addresses)), seen.is_off)
+
+
 def _hide(arguments: Sequence[Any], _: Live, places: Mapping[str, Place]) -> Seen:
     return _covered(places.get(arguments[0]), "tmpfs")
 
@@ -157,6 +162,7 @@ def _reap(_: Sequence[Any], live: Live, _places: Mapping[str, Place]) -> Seen:
 _OBSERVERS: dict[str, Callable[[Sequence[Any], Live, Mapping[str, Place]], Seen]] = {
     "cgroup": _cgroup,
     "unshare": _unshare,
+    "netns": _netns,
     "hide": _hide,
     "dev": _hide,
     "mount": _mount,

@@ -12,6 +12,7 @@ import msgspec
 from engine.core.hardening import HardeningSpec
 from engine.core.limits import LimitsSpec, with_peer_keys
 from engine.core.network import Network
+from engine.core.outbound import Outbound
 
 
 class Isolation(StrEnum):
@@ -152,6 +153,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Networks in CIDR form whose word on who asks the door takes."""
     proxy_protocol: bool = False
     """Connections from those begin with a PROXY protocol header."""
+    outbound: Outbound = Outbound()
     tls: TlsSpec = TlsSpec()
 
 

@@ -145,7 +145,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         name: "service:id".
         until: When the present state ends by itself (backoff, undo window), 0 if it does not.
         undo: What `undo` would do now ("" if nothing): "stop", "weight 50".
-        network: Whose its port is: "host", or "private" for one nobody reaches but by the door.
+        network: Whose its port is: "host"; with "private" or "outbound" only the door reaches it.
         activity_at: When the last request for it began or ended, 0 if none.
         oom_kills: Processes of it that the kernel killed for lack of memory, ever.
         spec_changed: A config change waits for its restart.

@@ -47,6 +47,7 @@ from engine.daemon.store import Store, StoreError
 from engine.daemon.stream import Broadcaster
 from engine.daemon.supervisor import Supervisor, Tools
 from engine.daemon.wakes import Wakes
+from engine.daemon.ways import Ways
 from engine.kernel.cgroup import find_tree, group_of
 from engine.kernel.procfs import start_ticks
 
@@ -101,6 +102,8 @@ class Engine:
         self._feeds.on_read_out = self._on_read_out
         self._prober = Prober(self._on_probe)
         self._doors = Doors(self._on_wake, self._on_stats)
+        group = group_of(str(options.data_dir))
+        self._ways = Ways(self._registry, self._journal, options.data_dir / "run", group)
         self._supervisor = Supervisor(self._tools())
         self._wakes = Wakes(self._supervisor)
         self._figures = Figures(self._supervisor, options.data_dir)
@@ -147,6 +150,7 @@ class Engine:
             group=group_of(str(options.data_dir)),
             data_dir=options.data_dir,
             accounts=Accounts(self._store, registry, options.data_dir),
+            ways=self._ways,
         )
         return Tools(
             registry=registry,
@@ -287,6 +291,7 @@ class Engine:
         self._note("the engine is ready")
         self._reloader.begin()
         self._watch.start()
+        self._ways.begin()
         self._figures.start()
 
     def _is_keeper_new(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from engine.core.errors import FeatureMissing, LaunchFailed, TenError
 from engine.core.keeperwire import Blob
 from engine.core.names import is_label
+from engine.core.network import Network, Way
 from engine.core.reload import spec_digest
 from engine.core.spec import Isolation
 from engine.core.wire import EventKind, Why
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from engine.daemon.limiter import Limiter
     from engine.daemon.ports import Ports
     from engine.daemon.registry import Registry
+    from engine.daemon.ways import Ways
     from engine.runtime.plan import Plan
     from engine.runtime.sandbox import Gvisor
     from engine.runtime.users import Account
@@ -50,6 +52,7 @@ class Launcher:
 
     Attributes:
         plans: Of the launches.
+        ways: Out of instances that have one.
     """
 
     def __init__(
@@ -65,9 +68,11 @@ class Launcher:
         group: str,
         data_dir: Path,
         accounts: Accounts,
+        ways: Ways,
     ) -> None:
         """Take what launches need; `tree` is None where no v2 tree is writable."""
         self._accounts = accounts
+        self.ways = ways
         self._registry = registry
         self._keeper = keeper
         self._feeds = feeds
@@ -90,6 +95,8 @@ class Launcher:
         self._registry.spec_of(instance.name)
         port = self._choose_port(instance)
         cgroup: Cgroup | None = None
+        way: Way | None = None
+        netns = -1
         try:
             account = account_of(
                 instance.spec,
@@ -100,7 +107,9 @@ class Launcher:
             await self._make_folder(instance, account)
             cgroup = self._make_cgroup(instance)
             self._limiter.launch(instance, cgroup)
-            return await self._spawn(instance, port, cgroup, account)
+            if instance.spec.network is Network.OUTBOUND:
+                way, netns = await self.ways.open()
+            return await self._spawn(instance, port, cgroup, account, way)
         except BaseException:
             if cgroup is not None:
                 await end_all(cgroup)
@@ -108,6 +117,8 @@ class Launcher:
             raise
         finally:
             self._promised.discard(port)
+            if netns >= 0:
+                os.close(netns)  # the instance is in it, or it goes
 
     def _choose_port(self, instance: Instance) -> int:
         """Find a port; in a network of its own an instance has them all to itself."""
@@ -118,14 +129,19 @@ class Launcher:
         return port
 
     async def _spawn(
-        self, instance: Instance, port: int, cgroup: Cgroup | None, account: Account | None
+        self,
+        instance: Instance,
+        port: int,
+        cgroup: Cgroup | None,
+        account: Account | None,
+        way: Way | None,
     ) -> LiveProcess:
         spec = instance.spec
         path = "" if cgroup is None else cgroup.path
         gvisor: Gvisor | None = None
         if spec.isolation is Isolation.SANDBOX:
             gvisor = await asyncio.to_thread(platforms.choose, str(self._data_dir))
-        plan = self._plan(instance, port, path, account, gvisor)
+        plan = self._plan(instance, port, path, account, gvisor, way)
         self._check_way(plan, str(self._folder(instance)), account)
         self.plans.keep(instance.name, instance.generation, plan)
         blob = Blob(
@@ -166,6 +182,7 @@ class Launcher:
         cgroup: str,
         account: Account | None,
         gvisor: Gvisor | None,
+        way: Way | None = None,
     ) -> Plan:
         return build_plan(
             instance.spec,
@@ -177,6 +194,7 @@ class Launcher:
             pass_env=self._registry.config.settings.pass_env,
             secret=[path for path in (self._registry.config.path,) if path],
             account=account,
+            way=way,
             gvisor=gvisor,
         )
 
@@ -198,7 +216,9 @@ class Launcher:
             uid_of=self._accounts.known_uid,
         )
         gvisor = platforms.recall(str(self._data_dir))
-        return self._plan(instance, instance.port, cgroup, account, gvisor)
+        is_out = instance.spec.network is Network.OUTBOUND
+        way = Way("(made for the launch)") if is_out else None
+        return self._plan(instance, instance.port, cgroup, account, gvisor, way)
 
     def _check_way(self, plan: Plan, folder: str, account: Account | None) -> None:
         """Refuse what would start and then not reach its own folder."""

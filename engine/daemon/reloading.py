@@ -145,6 +145,7 @@ class Reloader:
         for warning in self._view.warnings:
             self._note(warning, level="warning", actor="config")
         self._apply(change, old)
+        self._supervisor.tools.launcher.ways.renew()
         self.share()
         self._publish()
 

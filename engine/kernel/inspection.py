@@ -5,6 +5,7 @@ Read from /proc and the cgroup; nothing is changed, nothing is asked of the prog
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 from pathlib import Path
@@ -89,13 +90,16 @@ def read_live(pid: int, main_pid: int, *, cgroup: str, isolation: str) -> Live:
     unread: list[str] = []
     processes = _processes(pid, cgroup)
     environment = _environment(main_pid, unread)
+    namespaces = _namespaces(main_pid, unread)
+    has_network = any(each.kind == "net" and each.is_own for each in namespaces)
     return Live(
         pid=pid,
         main_pid=main_pid,
         runtime=_runtime(isolation, processes),
         program=_link(main_pid, "exe", unread),
         workdir=_link(main_pid, "cwd", unread),
-        namespaces=_namespaces(main_pid, unread),
+        namespaces=namespaces,
+        addresses=_addresses(main_pid) if has_network else (),
         uid=status.uid,
         gid=status.gid,
         groups=status.groups,
@@ -159,6 +163,20 @@ def _namespaces(pid: int, unread: list[str]) -> tuple[NamespaceFact, ...]:
         is_own = theirs not in (0, ours)
         found.append(NamespaceFact(kind=kind, inode=theirs, is_own=is_own))
     return tuple(found)
+
+
+def _addresses(pid: int) -> tuple[str, ...]:
+    """Find the addresses of IPv4 in the table that says what is for the process's own network.
+
+    Source: net/ipv4/fib_trie.c: a line with the address is followed by "/32 host LOCAL".
+    """
+    lines = [line.split() for line in _read(f"/proc/{pid}/net/fib_trie").splitlines()]
+    found = (
+        before[-1]
+        for before, line in itertools.pairwise(lines)
+        if line == ["/32", "host", "LOCAL"] and before
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _mounts(pid: int) -> tuple[MountFact, ...]:

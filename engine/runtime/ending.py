@@ -14,11 +14,14 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 
+from engine.core.errors import TenError
 from engine.kernel import syscalls
 from engine.kernel.cgroup import Cgroup, find_tree, group_of, leave_leaf
 from engine.kernel.syscalls import process
 from engine.runtime import rundir
+from engine.runtime.outbound import Outlet
 
 GRACE_SECONDS = 5.0
 """From SIGTERM to kill; a signal meanwhile cuts it short."""
@@ -99,6 +102,8 @@ class Ending:
             with contextlib.suppress(OSError):
                 Cgroup(path).remove(wait_seconds=1)
         leave_leaf()
+        with contextlib.suppress(OSError, TenError):
+            Outlet(Path(self.path), group_of(os.path.dirname(self.path))).take_down()
         rundir.clean(self.path)
 
     def _wait(self, seconds: float) -> None:

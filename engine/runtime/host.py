@@ -25,7 +25,8 @@ from engine.core.spec import Isolation
 from engine.kernel import seccomp, userns
 from engine.kernel.controllers import survey
 from engine.kernel.gvisor import why_no_sandbox
-from engine.runtime import platforms, users
+from engine.runtime import outbound, platforms, users
+from engine.runtime.resolver import resolvers
 from engine.runtime.trial import try_out
 
 if TYPE_CHECKING:
@@ -117,6 +118,26 @@ def _check_networks(config: Config, is_tried: bool) -> Iterator[Lack]:
         text = f"{names[0]}: a network of its own cannot be had here: {trial.step}: {trial.reason}"
         fix = "sysctl -w user.max_net_namespaces=10000, and let a container make them"
         yield Lack(place, text, f'{fix}; or use network = "host"')
+
+
+def _check_outbound(config: Config, is_tried: bool) -> Iterator[Lack]:
+    """A way out: by making one, then whether its addresses and resolvers fit this host."""
+    names = [name for name, spec in config.services.items() if spec.network is Network.OUTBOUND]
+    if not names:
+        return
+    reason, fix = outbound.why_no_outbound(is_tried=is_tried)
+    if reason:
+        text = f'{names[0]}: network = "outbound" cannot be had here: {reason}'
+        yield Lack(("service", names[0], "network"), text, fix)
+        return
+    asked = config.settings.outbound
+    if found := outbound.overlapping(asked.range):
+        text = f"outbound_range {asked.range} overlaps with this host's {', '.join(found[:3])}"
+        yield Lack(("settings", "outbound_range"), text, "choose another outbound_range")
+    if not resolvers(asked):
+        text = f"{names[0]}: no resolver of this host can be reached from an instance"
+        fix = 'name one: outbound_dns = ["..."] in [settings]'
+        yield Lack(("service", names[0], "network"), text, fix, is_refused=False)
 
 
 def _check_sandboxes(config: Config, is_tried: bool) -> Iterator[Lack]:
@@ -218,6 +239,7 @@ def _check_admin_group(config: Config, _: bool) -> Iterator[Lack]:
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_networks,
+    _check_outbound,
     _check_sandboxes,
     _check_seccomp,
     _check_users,

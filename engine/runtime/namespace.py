@@ -15,7 +15,7 @@ from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls, userns
 from engine.runtime.files import COVERED, file_steps
-from engine.runtime.network import network_steps, unshared
+from engine.runtime.network import entered, network_steps, resolver_steps, unshared
 from engine.runtime.process import become, give_output
 from engine.runtime.refused import CALLS, filter_program
 from engine.runtime.sight import is_below
@@ -66,11 +66,13 @@ def plan_steps(what: Launchable) -> tuple[Step, ...]:
         Unshare(tuple(names)),
         *([_own_ids()] if needs_user else []),
         ForkInit(),
+        *entered(what),
         Reap(),
         *network_steps(what),
         *give_output(what),
         MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),
+        *resolver_steps(what),
         SetHostname(hostname_of(what)),
         *file_steps(what, is_rootless=needs_user),
         MakeDir(os.path.dirname(what.socket), 0o755),

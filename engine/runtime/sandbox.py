@@ -29,7 +29,7 @@ from engine.runtime.namespace import (
     hostname_of,
     needed_capabilities,
 )
-from engine.runtime.network import network_steps, unshared
+from engine.runtime.network import entered, network_steps, resolver_steps, unshared
 from engine.runtime.process import give_output
 from engine.runtime.steps import (
     DEFAULT_PATH,
@@ -94,11 +94,13 @@ def plan_steps(what: Launchable, gvisor: Gvisor) -> tuple[Step, ...]:
         *([JoinCgroup(what.cgroup)] if what.cgroup else []),
         Unshare(tuple(names)),
         ForkInit(),
+        *entered(what),
         Reap(),
         *network_steps(what),
         *give_output(what),
         MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),
+        *resolver_steps(what),
         *file_steps(_with_runsc(what, gvisor), is_rootless=False),
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),

@@ -58,7 +58,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 def try_out(kind: Isolation, network: Network = Network.HOST) -> Trial:
     """Try a kind of isolation in a program of its own; takes about 0.1 s."""
-    command = [sys.executable, "-P", "-m", "engine.runtime.trial", kind.value, network.value]
+    return run_trial("engine.runtime.trial", kind.value, network.value)
+
+
+def run_trial(module: str, *arguments: str) -> Trial:
+    """Run a module that tries something out and prints its trial."""
+    command = [sys.executable, "-P", "-m", module, *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - ourselves
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False

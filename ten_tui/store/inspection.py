@@ -89,12 +89,15 @@ def short_step(text: str) -> str:
 
 
 def _namespaces(live: Live) -> tuple[Fact, ...]:
-    return tuple(
+    facts = [
         Fact(each.kind, f"{each.inode or 'not readable'}  its own", Ink.OK)
         if each.is_own
         else Fact(each.kind, f"{each.inode or 'not readable'}  the engine's", Ink.DIM)
         for each in live.namespaces
-    )
+    ]
+    if live.addresses:
+        facts.append(Fact("addresses", " ".join(live.addresses)))
+    return tuple(facts)
 
 
 def _identity(live: Live) -> tuple[Fact, ...]:

@@ -1,6 +1,6 @@
 """A program inside a network of its own, which tells what it sees of it. Standard library only.
 
-/who  /close  /stream  /upgrade  /dial/HOST/PORT  /resolver
+/who  /close  /stream  /upgrade  /dial/HOST/PORT  /resolver  /spoil
 """
 
 import json
@@ -41,6 +41,14 @@ class Answers(BaseHTTPRequestHandler):
     def _resolver(self) -> str:
         with open("/etc/resolv.conf") as file:
             return file.read()
+
+    def _spoil(self) -> str:
+        try:
+            with open("/etc/resolv.conf", "a") as file:
+                file.write("nameserver 192.0.2.1\n")
+        except OSError as error:
+            return str(error)
+        return "written"
 
     def _say(self, text: str, *, is_last: bool = False) -> None:
         self.send_response(200)

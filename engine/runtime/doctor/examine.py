@@ -65,7 +65,7 @@ CHECKS = (
     Check("isolation.runsc", "gVisor (runsc)", isolation.runsc),
     Check("network.private", "network namespaces", network.private),
     Check("network.nftables", "nftables", network.nftables),
-    Check("network.forwarding", "forwarding", network.forwarding),
+    Check("network.outbound", "a way out of them", network.outbound),
     Check("memory.amount", "memory", memory.amount),
     Check("memory.swap", "swap", memory.swap),
     Check("memory.reclaim", "memory.reclaim", memory.reclaim),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 
+from engine.core.network import Network
+from engine.kernel import nftables as packet_filter
 from engine.kernel.features import setting
 from engine.runtime.doctor.scope import Said, Scope, no, partly, yes
+from engine.runtime.outbound import why_no_outbound
 
 _NETLINK_NETFILTER = 12
 
@@ -28,13 +30,17 @@ def nftables(_: Scope) -> Said:
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER).close()
     except OSError as error:
         return no(f"the kernel has no nf_tables: {error.strerror}", "modprobe nf_tables")
-    if shutil.which("nft") is None:
+    program = packet_filter.find()
+    if not program:
         return partly("the nft program is not installed", "apt-get install nftables")
-    return yes(shutil.which("nft") or "")
+    return yes(program)
 
 
-def forwarding(_: Scope) -> Said:
-    """Packets passed on from one interface to another."""
-    if setting("net.ipv4.ip_forward") == "1":
-        return yes("net.ipv4.ip_forward is 1")
-    return no("net.ipv4.ip_forward is 0", "sysctl -w net.ipv4.ip_forward=1")
+def outbound(scope: Scope) -> Said:
+    """A network namespace with a way out: a pair of interfaces and the packet filter, tried."""
+    asked = scope.asking("network", lambda spec: spec.network is Network.OUTBOUND)
+    why, fix = why_no_outbound()
+    if why:
+        return no(why, fix, needed_by=asked)
+    is_router = setting("net.ipv4.ip_forward") == "1"
+    return yes("veth and nft were tried" + ("; this host is a router" if is_router else ""))

@@ -22,6 +22,7 @@ LIVE = Live(
         NamespaceFact(kind="mnt", inode=7, is_own=True),
         NamespaceFact(kind="net", inode=8, is_own=False),
     ),
+    addresses=("127.0.0.1", "10.0.0.2"),
     uid=(5, 5, 5, 5),
     gid=(6, 6, 0, 6),
     capabilities={"effective": (), "bounding": tuple(f"cap_{n}" for n in range(41))},
