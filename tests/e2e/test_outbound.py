@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import leaks
 from tests.e2e.engine_run import wait_until
 from tests.e2e.world import (
     ANSWER,
@@ -54,8 +55,8 @@ web = ["a", "b"]
 """
 
 
-@pytest.fixture
-def there() -> Iterator[World]:
+@contextlib.contextmanager
+def made_world() -> Iterator[World]:
     require_root()
     require_program("nft", "nftables")
     require_program("ip", "iproute2")
@@ -64,8 +65,14 @@ def there() -> Iterator[World]:
 
 
 @pytest.fixture
-def run(there: World, tmp_path: Path) -> Iterator[EngineThere]:
-    made = EngineThere(tmp_path, CONFIG, there)
+def there() -> Iterator[World]:
+    with made_world() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def running(there: World, folder: Path) -> Iterator[EngineThere]:
+    made = EngineThere(folder, CONFIG, there)
     try:
         made.start()
         for name in ("web:a", "web:b"):
@@ -73,6 +80,21 @@ def run(there: World, tmp_path: Path) -> Iterator[EngineThere]:
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture
+def run(there: World, tmp_path: Path) -> Iterator[EngineThere]:
+    with running(there, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineThere]:
+    """One for all tests that only look."""
+    before = leaks.look()
+    with made_world() as there, running(there, tmp_path_factory.mktemp("standing")) as made:
+        yield made
+    assert leaks.wait_clean(before) == {}
 
 
 def dial(run: EngineThere, who: str, address: str, port: int = PORT) -> str:
@@ -102,25 +124,29 @@ def serving_at(pid: int) -> Iterator[None]:
             program.kill()
 
 
-def test_they_reach_the_internet_in_the_hosts_name(run: EngineThere) -> None:
-    assert dial(run, "a", OUTSIDE) == f"reached hello {HOST}"
-    assert dial(run, "b", OUTSIDE) == f"reached hello {HOST}"
-    assert {run.instance(f"web:{each}")["port"] for each in "ab"} == {8080}
-    assert run.instance("web:a")["network"] == "outbound"
-    assert len(run.world.interfaces()) == 2
+@pytest.mark.shares_engine
+def test_they_reach_the_internet_in_the_hosts_name(standing: EngineThere) -> None:
+    assert dial(standing, "a", OUTSIDE) == f"reached hello {HOST}"
+    assert dial(standing, "b", OUTSIDE) == f"reached hello {HOST}"
+    assert {standing.instance(f"web:{each}")["port"] for each in "ab"} == {8080}
+    assert standing.instance("web:a")["network"] == "outbound"
+    assert len(standing.world.interfaces()) == 2
 
 
-def test_they_reach_nothing_that_is_nearer(run: EngineThere) -> None:
-    other = addresses_inside(run, "web:b")[-1].partition("/")[0]
-    near = {HOST, "192.168.77.1", gateway_of(run, "web:a"), other, NEIGHBOUR, METADATA, LAN}
+@pytest.mark.shares_engine
+def test_they_reach_nothing_that_is_nearer(standing: EngineThere) -> None:
+    other = addresses_inside(standing, "web:b")[-1].partition("/")[0]
+    near = {HOST, "192.168.77.1", gateway_of(standing, "web:a"), other, NEIGHBOUR, METADATA, LAN}
     for address in near:
-        answer = dial(run, "a", address)
+        answer = dial(standing, "a", address)
         assert answer.startswith("failed"), (address, answer)
         assert "timed out" not in answer, "the program is told at once"
-    assert dial(run, "a", other, 8080).startswith("failed")
-    assert "refused" in dial(run, "a", "127.0.0.1")
-    assert run.world.host.within(lambda: connect("127.0.0.1", run.port)) == 0, "the control"
-    assert dial(run, "a", HOST, run.port).startswith("failed")
+    assert dial(standing, "a", other, 8080).startswith("failed")
+    assert "refused" in dial(standing, "a", "127.0.0.1")
+    assert standing.world.host.within(lambda: connect("127.0.0.1", standing.port)) == 0, (
+        "the control"
+    )
+    assert dial(standing, "a", HOST, standing.port).startswith("failed")
 
 
 def connect(address: str, port: int = PORT) -> int:
@@ -154,19 +180,21 @@ def test_without_the_filter_they_would(run: EngineThere) -> None:
             assert dial(run, "a", address).startswith("failed [Errno 111]"), address
 
 
-def test_resolvers_are_reached_for_names_alone(run: EngineThere) -> None:
-    assert run.visit("a.web", "/resolver")[1].splitlines()[0] == f"nameserver {LAN}"
-    assert dial(run, "a", LAN, 53) == f"reached hello {HOST}"
-    assert dial(run, "a", LAN).startswith("failed")
-    assert dial(run, "a", HOST, 53).startswith("reached")
-    assert dial(run, "a", HOST).startswith("failed")
-    assert "Read-only file system" in run.visit("a.web", "/spoil")[1]
+@pytest.mark.shares_engine
+def test_resolvers_are_reached_for_names_alone(standing: EngineThere) -> None:
+    assert standing.visit("a.web", "/resolver")[1].splitlines()[0] == f"nameserver {LAN}"
+    assert dial(standing, "a", LAN, 53) == f"reached hello {HOST}"
+    assert dial(standing, "a", LAN).startswith("failed")
+    assert dial(standing, "a", HOST, 53).startswith("reached")
+    assert dial(standing, "a", HOST).startswith("failed")
+    assert "Read-only file system" in standing.visit("a.web", "/spoil")[1]
 
 
-def test_they_have_no_address_of_ipv6(run: EngineThere) -> None:
-    assert [each for each in addresses_inside(run, "web:a") if ":" in each] == ["::1/128"]
-    names = run.world.host.run("ip -6 -o addr").split()
-    assert not run.world.interfaces().intersection(names)
+@pytest.mark.shares_engine
+def test_they_have_no_address_of_ipv6(standing: EngineThere) -> None:
+    assert [each for each in addresses_inside(standing, "web:a") if ":" in each] == ["::1/128"]
+    names = standing.world.host.run("ip -6 -o addr").split()
+    assert not standing.world.interfaces().intersection(names)
 
 
 def test_the_host_is_no_router_for_others(run: EngineThere) -> None:
@@ -342,9 +370,10 @@ def test_two_engines_share_a_host(run: EngineThere, tmp_path: Path) -> None:
         other.end()
 
 
-def test_inspect_shows_network_and_address(run: EngineThere) -> None:
-    found = run.get("/api/instances/web:a/inspect")
-    (address,) = {each.partition("/")[0] for each in addresses_inside(run, "web:a")} - {
+@pytest.mark.shares_engine
+def test_inspect_shows_network_and_address(standing: EngineThere) -> None:
+    found = standing.get("/api/instances/web:a/inspect")
+    (address,) = {each.partition("/")[0] for each in addresses_inside(standing, "web:a")} - {
         *("127.0.0.1", "::1"),
     }
     assert address in found["live"]["addresses"]
