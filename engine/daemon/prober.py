@@ -19,14 +19,17 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from engine.daemon import tasks
+from engine.daemon.deadline import Deadline
 from engine.kernel.connect import hand_over
 
 if TYPE_CHECKING:
     import socket
-    from types import TracebackType
 
 Opener = Callable[[], Awaitable["socket.socket"]]
 """Gives a connected socket, or raises OSError."""
+
+Owner = Callable[[], str]
+"""Says why what answers is not the target, "" if it is; called on a thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +57,6 @@ SLOWEST_SECONDS = 0.25
 
 _STARTING_SHARE = 0.25
 _JITTER = 0.1
-_LATE_SECONDS = 0.1
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -209,7 +211,7 @@ async def probe(
     loop = asyncio.get_running_loop()
     start = time.monotonic()  # uvloop's own clock counts whole milliseconds
     answer = _Answer(path, loop)
-    deadline = _Deadline(loop, timeout)
+    deadline = Deadline(loop, timeout)
     try:
         async with deadline:
             if opener is None:
@@ -225,40 +227,6 @@ async def probe(
     finally:
         answer.give_up()
     return ProbeResult(not reason, reason, (time.monotonic() - start) * 1000)
-
-
-class _Deadline:
-    """A timeout that does not blame the target for a stall of this process.
-
-    Where the loop wakes too late (suspended, overloaded), answers may lie unread in their
-    sockets while the timer fires first: then there is one second more to read them.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._loop = loop
-        self._at = loop.time() + seconds
-        self._timeout = asyncio.timeout(None)
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._timer = self._loop.call_at(self._at, self._fire)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        # Raises TimeoutError in the place of the cancellation it caused.
-        await self._timeout.__aexit__(kind, error, trace)
-
-    def _fire(self) -> None:
-        now = self._loop.time()
-        is_late = now - self._at > _LATE_SECONDS
-        self._timeout.reschedule(now + 1.0 if is_late else now)
 
 
 class _Slots:
@@ -303,6 +271,8 @@ class _Watch(msgspec.Struct, kw_only=True):
     interval: float
     is_starting: bool
     opener: Opener | None
+    owner: Owner | None
+    is_known: bool = False
 
 
 class Prober:
@@ -329,8 +299,12 @@ class Prober:
         interval: float,
         is_starting: bool = False,
         opener: Opener | None = None,
+        owner: Owner | None = None,
     ) -> None:
-        """Begin to probe; a watch of that name is replaced, with what it has under way."""
+        """Begin to probe; a watch of that name is replaced, with what it has under way.
+
+        The first good answer, and each that follows a bad one, counts only if `owner` agrees.
+        """
         self.unwatch(name)
         watch = _Watch(
             name=name,
@@ -340,6 +314,7 @@ class Prober:
             interval=interval,
             is_starting=is_starting,
             opener=opener,
+            owner=owner,
         )
         self._tasks[name] = tasks.spawn(self._repeat(watch), name=f"probe {name}")
 
@@ -368,6 +343,10 @@ class Prober:
                 _log.warning("cannot probe %s: %s", watch.name, result.reason)
                 pause = 1.0
                 continue
+            if result.is_ok and not watch.is_known and watch.owner is not None:
+                fault = await asyncio.to_thread(watch.owner)
+                result = ProbeResult(not fault, fault, result.ms)
+            watch.is_known = result.is_ok
             self._tell(watch.name, result)
             watch.is_starting = watch.is_starting and not result.is_ok
             now = loop.time()

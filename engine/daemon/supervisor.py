@@ -23,6 +23,7 @@ from engine.core.wire import Desired, EventKind, InstanceChanged, InstanceGone, 
 from engine.daemon import tasks
 from engine.daemon.clock import wall
 from engine.daemon.launcher import why_of
+from engine.daemon.owners import foreign_listener
 from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
@@ -235,9 +236,11 @@ class Supervisor:
 
     def watch(self, instance: Instance) -> None:
         """Probe it as it is configured now."""
-        process, opener = instance.process, None
+        process, opener, owner = instance.process, None, None
         if process is not None and process.has_own_network:
             opener = partial(self.tools.keeper.connect_inside, process.pid, instance.port)
+        elif process is not None:
+            owner = partial(foreign_listener, process, instance.port)
         self.tools.prober.watch(
             instance.name,
             "127.0.0.1",
@@ -246,6 +249,7 @@ class Supervisor:
             self.registry.config.settings.health_check_interval_seconds,
             is_starting=instance.life.state is State.STARTING,
             opener=opener,
+            owner=owner,
         )
 
     def on_probe(self, name: str, result: ProbeResult) -> None:

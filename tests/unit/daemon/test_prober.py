@@ -1,4 +1,7 @@
-"""Probes over loopback: verdicts of every kind of answer, and many targets at once."""
+"""Probes over loopback: verdicts of every kind of answer, and many targets at once.
+
+Of engine.daemon.prober and engine.daemon.deadline.
+"""
 
 import asyncio
 import errno
@@ -405,3 +408,39 @@ async def test_a_thousand_that_hang_do_not_delay_one_that_answers() -> None:
             assert findings.of("good:one")[0].is_ok
             assert time.monotonic() - start < 3.0
         await prober.close()
+
+
+async def test_who_listens_is_asked_at_the_first_good_answer_and_after_each_bad_one() -> None:
+    asked: list[str] = []
+    verdicts = iter(["a stranger", "", ""])
+    results: list[ProbeResult] = []
+    is_well = True
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        status = b"200 OK" if is_well else b"500 No"
+        writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    def owner() -> str:
+        asked.append("asked")
+        return next(verdicts)
+
+    async def until(count: int) -> None:
+        while len(results) < count:
+            await asyncio.sleep(0.005)
+
+    prober = Prober(lambda _, result: results.append(result))
+    async with serving(serve) as port:
+        prober.watch("a:b", HOST, port, "/", 0.01, owner=owner)
+        await until(6)
+        assert [one.reason for one in results[:3]] == ["a stranger", "", ""]
+        assert len(asked) == 2
+        is_well = False
+        await until(len(results) + 3)
+        assert results[-1].reason == "500 from /"
+        is_well = True
+        await until(len(results) + 4)
+        assert results[-1].is_ok
+        await prober.close()
+    assert len(asked) == 3
