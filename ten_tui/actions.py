@@ -151,6 +151,27 @@ _LOGS = (
     Action("side_right", "scroll right", ("right",), _in(LOG, CONFIG), "Log"),
 )
 
+_TIME = (
+    Action(
+        "span_less",
+        "graphs: less of the past, from 5 minutes",
+        ("+", "="),
+        _in(DETAIL),
+        "Time",
+        "span",
+    ),
+    Action("span_more", "graphs: more of the past, to 90 days", ("-",), _in(DETAIL), "Time"),
+    Action("column_earlier", "time cursor a column back", ("left",), _in(DETAIL), "Time", "time"),
+    Action("column_later", "time cursor a column on", ("right",), _in(DETAIL), "Time"),
+    Action("look_here", "look at the time of this line", ("@",), _in(LOG, EVENTS), "Time"),
+    Action("earlier", "all panes back in time", ("[",), group="Time"),
+    Action("later", "all panes on in time", ("]",), group="Time"),
+    Action("far_earlier", "half a graph back", ("{",), group="Time"),
+    Action("far_later", "half a graph on", ("}",), group="Time"),
+    Action("now", "back to now", (), group="Time"),
+    Action("rendering", "graphs in braille, blocks or plain", (), group="Time"),
+)
+
 _CONFIG = (
     Action("diff", "the text, or the last change", ("d",), _in(CONFIG), "Config", "diff"),
     Action(
@@ -207,9 +228,9 @@ _GENERAL = (
     Action("detach", "detach at once; stops nothing", ("ctrl+c",)),
 )
 
-ACTIONS: tuple[Action, ...] = (*_INSTANCES, *_LOGS, *_CONFIG, *_MOVES, *_GENERAL)
+ACTIONS: tuple[Action, ...] = (*_INSTANCES, *_LOGS, *_TIME, *_CONFIG, *_MOVES, *_GENERAL)
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
-GROUPS: tuple[str, ...] = ("Instances", "Log", "Config", "Moving", "Everywhere")
+GROUPS: tuple[str, ...] = ("Instances", "Log", "Time", "Config", "Moving", "Everywhere")
 _HINTS = 8
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ten_tui.link import Link
 from ten_tui.painter import Painter
 from ten_tui.screens.main import MainScreen
 from ten_tui.screens.sheets import FactScreen, HelpScreen, PickScreen
+from ten_tui.store.graph import rendering_of
 from ten_tui.store.ui import UiState
 from ten_tui.theme import Ink
 from ten_tui.widgets.palette import Palette
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.screen import Screen
 
+    from ten_tui.asking import Client
     from ten_tui.client import Endpoint
-    from ten_tui.link import Client
     from ten_tui.messages import Done, LinkChanged, LinkMeasured, StreamArrived, TailArrived
     from ten_tui.store.arrange import PaneId
     from ten_tui.store.inspection import Section
@@ -73,7 +75,7 @@ class TenApp(App[int]):
         self._theme_name = theme_name or settings.theme_name()
         self._theme_stamp = theme.stamp()
         self._logs = logs
-        self.ui = UiState()
+        self.ui = UiState(rendering=rendering_of(os.environ, sys.stdout.encoding or ""))
         self.link = Link(connect, self.post_message)
         self.logic = Console(self.ui, self.link, self, load_keymap())
         self._keys_stamp = keys_stamp()
@@ -162,6 +164,7 @@ class TenApp(App[int]):
         """Ask for as many lines as there is room for."""
         message.stop()
         self.logic.reading.watch()
+        self.logic.looking.refresh()
 
     # --- frames ---
 
@@ -212,6 +215,10 @@ class TenApp(App[int]):
     def body_height(self, pane: PaneId) -> int:
         """Give the rows a pane has for lines."""
         return self._main.body_height(pane) if self._main is not None else 1
+
+    def graph_room(self) -> tuple[int, int]:
+        """Give the room of the graphs."""
+        return self._main.graph_room() if self._main is not None else (0, 0)
 
     def log_in_view(self) -> tuple[int, int]:
         """Give the first and last log line in view."""

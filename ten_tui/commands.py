@@ -13,6 +13,7 @@ from ten_tui.store.picker import Item, Picker
 from ten_tui.store.table import GroupRow
 from ten_tui.store.ui import Mode
 from ten_tui.theme import Ink
+from ten_tui.timecommands import TimeCommands
 from ten_tui.usercommands import UserCommands
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LINES = frozenset({PaneId.EVENTS, PaneId.CONFIG})
 _ALL = 1 << 30
 
 
-class Commands(LimitCommands, UserCommands):
+class Commands(LimitCommands, UserCommands, TimeCommands):
     """The actions of one console."""
 
     def __init__(self, console: Console) -> None:
@@ -216,6 +217,7 @@ class Commands(LimitCommands, UserCommands):
         else:
             self._ui.table.move(steps)
             self._console.moved()
+        self._console.looking.follow()
 
     def open(self) -> None:
         """Open what is under the cursor."""
@@ -239,7 +241,9 @@ class Commands(LimitCommands, UserCommands):
 
     def _step_back(self) -> bool:
         ui, console = self._ui, self._console
-        if ui.zoomed is not None:
+        if console.looking.back():
+            pass
+        elif ui.zoomed is not None:
             self.zoom()
         elif ui.focus is PaneId.LOG and console.reading.clear():
             pass

@@ -12,6 +12,7 @@ from ten_tui.clipboard import copy
 from ten_tui.commands import Commands
 from ten_tui.deeds import Deeds, share_preview
 from ten_tui.keymap import Keymap
+from ten_tui.looking import Looking
 from ten_tui.looks import Looks
 from ten_tui.reading import Reading, as_text
 from ten_tui.store.arrange import ORDER, PaneId
@@ -50,6 +51,7 @@ class Console:
         self._stage = stage
         self.deeds = Deeds(ui, link, stage)
         self.reading = Reading(ui, link, stage, self.deeds)
+        self.looking = Looking(ui, link, stage, self.deeds, self.reading)
         self.looks = Looks(link, stage, self.deeds)
         self._commands = Commands(self)
         self._shown = ""
@@ -78,6 +80,7 @@ class Console:
             self._config_changed()
         if Change.ENGINE in change:
             self._open_wanted_log()
+            self.looking.attach()
         panes = {pane for flag, names in _PANES_OF if flag & change for pane in names}
         self._stage.repaint(panes)
         self.selection_changed()
@@ -124,6 +127,8 @@ class Console:
         self._shown = name
         self._stage.repaint((PaneId.DETAIL,))
         self.reading.open(name)
+        self.looking.opened_log()
+        self.looking.refresh()
         self._link.ask(
             lambda client: client.metrics(name, HISTORY_SECONDS),
             lambda value, error: self._take_history(name, value, error),
@@ -183,6 +188,10 @@ class Console:
             scroll.cursor = scroll.top + row
         self.moved()
 
+    def point(self, x: int) -> None:
+        """Look at the time of a cell of the graphs."""
+        self.looking.point(x)
+
     def wheel(self, pane: PaneId, steps: int) -> None:
         """Scroll the pane under the mouse."""
         if pane is PaneId.LOG:
@@ -198,6 +207,7 @@ class Console:
         offer = self.ui.undo
         if offer is not None and offer.until <= self._stage.clock():
             self.ui.undo = None
+        self.looking.refresh()
         self._stage.repaint(())
 
     # --- panes ---

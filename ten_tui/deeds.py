@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from engine.core.errors import TenError
     from engine.core.wire import InstanceView
-    from ten_tui.link import Client, Link
+    from ten_tui.asking import Client
+    from ten_tui.link import Link
     from ten_tui.stage import Stage
     from ten_tui.store.ui import UiState
 
@@ -55,6 +56,10 @@ class Deeds:
         view = self._ui.view
         if not view.is_live:
             self.say("not connected: nothing was done", Ink.WARN)
+            return False
+        if not self._ui.timeline.is_now:
+            key = self._ui.keys.get("back", "Esc")
+            self.say(f"this is the past: {key} returns to now, then act", Ink.WARN)
             return False
         if view.engine is not None and view.engine.read_only:
             self.say("read-only: this credential may only look", Ink.WARN)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.core.errors import EngineUnreachable, NotFound, TenError
 from engine.core.wire import LogWindow, Snapshot
@@ -20,97 +20,18 @@ from ten_tui.messages import Done, LinkChanged, LinkMeasured, StreamArrived, Tai
 from ten_tui.store.view import LinkState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from textual.message import Message
 
-    from engine.core.wire import LogMatches, Sample, Update
+    from engine.core.wire import Update
+    from ten_tui.asking import Client
     from ten_tui.store.logs import LogQuery, Page
 
 RETRY_LEAST, RETRY_MOST = 0.2, 5.0
 _WAIT_SECONDS = 1.0
 _PAUSED_SECONDS = 0.5
 _WORKERS = 2
-
-
-class Client(Protocol):
-    """What is needed of the engine's client; one object is used by one thread."""
-
-    def stream(self) -> Iterator[Update]:
-        """Yield updates, a Snapshot first."""
-        ...
-
-    def spawn(self, name: str) -> object:
-        """Start it."""
-        ...
-
-    def stop(self, name: str, *, hold_seconds: float = 0.0) -> object:
-        """Stop it."""
-        ...
-
-    def restart(self, name: str) -> object:
-        """Restart it."""
-        ...
-
-    def undo(self, name: str) -> str:
-        """Take the last act on it back."""
-        ...
-
-    def set_weight(self, name: str, weight: int) -> object:
-        """Set its weight."""
-        ...
-
-    def set_limits(self, name: str, texts: dict[str, str]) -> object:
-        """Set limits of its own."""
-        ...
-
-    def inspect(self, name: str) -> object:
-        """Look at its plan and its process."""
-        ...
-
-    def doctor(self) -> object:
-        """Look at the engine's host."""
-        ...
-
-    def log_window(
-        self,
-        name: str,
-        *,
-        first: int | None = None,
-        count: int = 100,
-        stream: str = "",
-        text: str = "",
-        since_ns: int = 0,
-        wait_end: int | None = None,
-        wait_seconds: float = 0.0,
-    ) -> LogWindow:
-        """Read lines; with `wait_end`, once the ring goes past it."""
-        ...
-
-    def log_search(
-        self,
-        name: str,
-        *,
-        text: str,
-        first: int,
-        is_backward: bool = False,
-        is_regex: bool = False,
-        limit: int = 1,
-    ) -> LogMatches:
-        """Search."""
-        ...
-
-    def metrics(self, name: str, seconds: int) -> list[Sample]:
-        """Read the past."""
-        ...
-
-    def reload(self) -> object:
-        """Read the configuration again."""
-        ...
-
-    def close(self) -> None:
-        """Leave; wakes a thread that waits in this client."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from ten_tui.theme import Ink
 if TYPE_CHECKING:
     from engine.core.errors import TenError
     from engine.core.wire import LogLine
+    from ten_tui.asking import Client
     from ten_tui.deeds import Deeds
-    from ten_tui.link import Client, Link
+    from ten_tui.link import Link
     from ten_tui.stage import Stage
     from ten_tui.store.ui import UiState
 
@@ -123,6 +124,28 @@ class Reading:
         elif isinstance(value, LogWindow) and page.query == self._logs.query:
             self._logs.take_page(page, value.lines, value.oldest, value.end)
             self._stage.repaint((PaneId.LOG,))
+
+    def to_time(self, at: float) -> None:
+        """Pause at the last line that was written before a time is over."""
+        query = self._logs.query
+        if not query.name:
+            return
+        until_ns = int((at + 1) * 1e9)
+
+        def job(client: Client) -> LogWindow:
+            return client.log_window(
+                query.name, count=1, stream=query.stream, text=query.text, until_ns=until_ns
+            )
+
+        self._link.ask(job, partial(self._took_line, query))
+
+    def _took_line(self, query: LogQuery, value: object, error: TenError | None) -> None:
+        if error is not None or not isinstance(value, LogWindow) or query != self._logs.query:
+            return
+        number = value.lines[-1].number if value.lines else value.oldest
+        self._logs.oldest, self._logs.end = value.oldest, value.end
+        self._fetch(self._logs.go_to(number, self.height))
+        self._after()
 
     # --- what is shown ---
 

@@ -31,6 +31,10 @@ class Stage(Protocol):
         """Give the rows a pane has for lines."""
         ...
 
+    def graph_room(self) -> tuple[int, int]:
+        """Give the cells a graph is wide and the rows there are for graphs; 0 if out of sight."""
+        ...
+
     def log_in_view(self) -> tuple[int, int]:
         """Give the numbers of the first and last log line in view, -1 where there is none."""
         ...

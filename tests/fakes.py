@@ -60,9 +60,10 @@ from engine.daemon.store import Store
 from engine.daemon.stream import Broadcaster, Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from engine.core.metrics import KeptMetric
+    from engine.core.moments import Moment
 
 CONFIG = """\
 [service.api]
@@ -192,6 +193,9 @@ class FakeControl:
         self, name: str, metric: str, *, since: float, until: float, step: int = 0
     ) -> KeptMetric:
         return self.metrics.read(name, metric, since=since, until=until, now=wall(), step=step)
+
+    async def moment(self, at: float, names: Sequence[str] = ()) -> Moment:
+        return self.metrics.moment(names or sorted(self.views), at, wall())
 
     async def purge_kept(self, name: str, *, actor: str) -> None:
         self.metrics.purge(name)

@@ -275,6 +275,16 @@ class Layout:
             if slot and zlib.crc32(data[place + 4 : place + size]) == crc:
                 yield slot, tuple(codes)
 
+    def means(self, level: int, data: bytes, slot: int) -> tuple[int, ...] | None:
+        """Read the means of all metrics from one record; None if it is not sound, or another's."""
+        size, count = self.sizes[level], self.metrics
+        if len(data) != size:
+            return None
+        crc, number, _, *codes = struct.unpack(f"<IIH{(size - self._HEAD.size) // 2}H", data)
+        if number != slot or zlib.crc32(memoryview(data)[4:]) != crc:
+            return None
+        return tuple(codes[2 * count : 3 * count] if level else codes)
+
     def records(self, level: int, metric: int, data: bytes, first: int) -> Iterator[Record]:
         """Read one metric from records that lie side by side; the first should be of slot `first`.
 

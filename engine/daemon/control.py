@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from engine.core.doctor import Report
     from engine.core.inspection import Inspection
     from engine.core.metrics import KeptMetric
+    from engine.core.moments import Moment
     from engine.core.spec import Config
     from engine.core.wire import (
         ConfigView,
@@ -233,6 +234,14 @@ class Control(Protocol):
         Raises:
             NotFound: Nothing was kept of it, or there is no such metric.
             Refused: The range is empty.
+            TenError: The disk does not read.
+        """
+        ...
+
+    async def moment(self, at: float, names: Sequence[str] = ()) -> Moment:
+        """Give all figures of a time in the past, of these instances; () for all that are known.
+
+        Raises:
             TenError: The disk does not read.
         """
         ...

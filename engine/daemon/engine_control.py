@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from engine import __version__
 from engine.core.errors import TenError
+from engine.core.moments import whole_host
 from engine.core.wire import API_VERSION, EngineView, HostSample, Sample, Snapshot
 from engine.daemon.clock import wall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from engine.core.doctor import Report
     from engine.core.inspection import Inspection
     from engine.core.metrics import KeptMetric
+    from engine.core.moments import Moment
     from engine.core.spec import Config
     from engine.core.wire import (
         ConfigView,
@@ -174,6 +176,18 @@ class EngineControl:
         except OSError as error:
             message = f"The kept metrics cannot be read: {error.strerror}"
             raise TenError(message) from error
+
+    async def moment(self, at: float, names: Sequence[str] = ()) -> Moment:
+        """See `Control`."""
+        known = [each.name for each in self._registry.sorted()]
+        wanted = [name for name in known if not names or name in names]
+        try:
+            found = await asyncio.to_thread(self._figures.kept.moment, wanted, at, wall())
+        except OSError as error:
+            message = f"The kept metrics cannot be read: {error.strerror}"
+            raise TenError(message) from error
+        host = self._figures.host
+        return found if host is None else whole_host(found, host)
 
     async def purge_kept(self, name: str, *, actor: str) -> None:
         """See `Control`."""

@@ -15,7 +15,8 @@ from engine.core.storage import MAX_SECONDS
 from engine.core.wire import EventKind, HostSample, Samples
 from engine.daemon import tasks
 from engine.daemon.clock import wall
-from engine.daemon.metric_store import HOST, MetricStore
+from engine.daemon.metric_moment import HOST
+from engine.daemon.metric_store import MetricStore
 from engine.daemon.sampler import HostSampler
 from engine.daemon.storage import StorageMeter
 from engine.daemon.storage_guard import StorageGuard

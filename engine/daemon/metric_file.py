@@ -31,6 +31,37 @@ def file_bytes(metrics: int) -> int:
     return HEADER_BYTES + Layout(metrics).size
 
 
+def header_of(names: Sequence[str]) -> bytes:
+    """Write the header of a file of these metrics."""
+    return f"{_MAGIC} {' '.join(names)}\n".encode().ljust(HEADER_BYTES, b"\0")
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Tell where the file of an instance lies, or of "host"; the name must be a valid one."""
+    service, _, ident = name.partition(":")
+    return folder / service / f"{ident}.ring" if ident else folder / f"{service}.ring"
+
+
+def read_stretch(
+    fd: int, layout: Layout, level: int, metric: int, first: int, last: int
+) -> chain[Record]:
+    """Read one metric's sound records of the slots [first, last), oldest first.
+
+    Raises:
+        OSError: The disk does not read.
+    """
+    slots, size = LEVELS[level].slots, layout.sizes[level]
+    found = []
+    while first < last:
+        place = first % slots
+        count = min(last - first, slots - place)
+        offset = HEADER_BYTES + layout.offsets[level] + place * size
+        data = os.pread(fd, count * size, offset)
+        found.append(layout.records(level, metric, data, first))
+        first += count
+    return chain.from_iterable(found)
+
+
 class MetricFile:
     """Takes a row of figures a second, and gives records back.
 
@@ -51,7 +82,7 @@ class MetricFile:
         self._layout = Layout(len(names))
         self._rows: list[Sequence[float]] = []
         self._parts: list[Aggregate] = []
-        header = f"{_MAGIC} {' '.join(names)}\n".encode().ljust(HEADER_BYTES, b"\0")
+        header = header_of(names)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -87,23 +118,11 @@ class MetricFile:
             OSError: The disk does not read.
         """
         first = max(first, last - LEVELS[level].slots)
-        records = list(self._read_written(level, metric, first, last))
+        records = list(read_stretch(self._fd, self._layout, level, metric, first, last))
         for record in self._unfinished(level, metric):
             if first <= record.slot < last and (not records or records[-1].slot < record.slot):
                 records.append(record)
         return records
-
-    def _read_written(self, level: int, metric: int, first: int, last: int) -> chain[Record]:
-        slots, size = LEVELS[level].slots, self._layout.sizes[level]
-        found = []
-        while first < last:
-            place = first % slots
-            count = min(last - first, slots - place)
-            offset = HEADER_BYTES + self._layout.offsets[level] + place * size
-            data = os.pread(self._fd, count * size, offset)
-            found.append(self._layout.records(level, metric, data, first))
-            first += count
-        return chain.from_iterable(found)
 
     def _unfinished(self, level: int, metric: int) -> list[Record]:
         if not level or not self._rows:

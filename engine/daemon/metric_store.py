@@ -21,19 +21,20 @@ from engine.core.metrics import (
     plan_range,
 )
 from engine.core.nearest import did_you_mean
-from engine.daemon.metric_file import MetricFile, file_bytes
+from engine.daemon.metric_file import MetricFile, file_bytes, path_of
+from engine.daemon.metric_moment import HOST, read_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from engine.core.metrics import Metric
+    from engine.core.moments import Moment
     from engine.core.wire import HostSample, Sample
 
 FOLDER = ".metrics"
 """In the data directory. No service can have that name."""
 
-HOST = "host"
 SWEEP_SECONDS = 3600.0
 _FILE_BYTES = file_bytes(len(INSTANCE_METRICS))
 _HOST_NAMES = [each.name for each in HOST_METRICS]
@@ -172,13 +173,18 @@ class MetricStore:
         return NotFound(f"No metrics of {name}", hint=hint)
 
     def _path(self, name: str) -> Path:
-        if name == HOST:
-            return self._folder / "host.ring"
-        service, _, ident = name.partition(":")
-        return self._folder / service / f"{ident}.ring"
+        return path_of(self._folder, name)
 
     def _name(self, path: Path) -> str:
         return f"{path.parent.name}:{path.stem}"
+
+    def moment(self, names: Iterable[str], at: float, now: float) -> Moment:
+        """Give what was measured at a time; waits for nobody who writes.
+
+        Raises:
+            OSError: The disk does not read.
+        """
+        return read_moment(self._folder, names, at, now)
 
     def purge(self, name: str) -> None:
         """Remove all that is kept of an instance, or of "host"; what runs begins anew.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, cast
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -11,6 +10,7 @@ from engine.core.doctor import Report
 from engine.core.errors import EngineUnreachable, TenError
 from engine.core.inspection import Inspection
 from engine.core.metrics import KeptMetric, Metric
+from engine.core.moments import Moment
 from engine.core.wire import (
     ConfigView,
     ConsoleView,
@@ -25,6 +25,7 @@ from engine.core.wire import (
     Update,
 )
 from engine.core.wire_limits import LimitsView
+from ten_tui.client.paths import instance_path, kept_path, limits_path, query_of, quoted
 from ten_tui.client.place import place
 from ten_tui.client.records import (
     Deployed,
@@ -40,7 +41,7 @@ from ten_tui.client.records import (
 from ten_tui.client.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from ten_tui.client.endpoint import Endpoint
@@ -120,19 +121,19 @@ class Client:
     def stop(self, name: str, *, hold_seconds: float = 0.0) -> None:
         """Stop an instance; with a hold, `undo` can take it back for so long."""
         hold = f"?hold={hold_seconds:g}" if hold_seconds else ""
-        self._send("DELETE", _instance(name) + hold)
+        self._send("DELETE", instance_path(name) + hold)
 
     def restart(self, name: str) -> Spawned:
         """Stop an instance if it runs, and start it."""
-        return self._act("POST", _instance(name, "restart"), Spawned)
+        return self._act("POST", instance_path(name, "restart"), Spawned)
 
     def set_weight(self, name: str, weight: int) -> None:
         """Give it a share of its service's traffic."""
-        self._send("PUT", _instance(name, "weight"), {"weight": weight})
+        self._send("PUT", instance_path(name, "weight"), {"weight": weight})
 
     def check_health(self, name: str) -> str:
         """Have it probed now."""
-        return self._get(_instance(name, "health"), Health, ACTION_SECONDS).health
+        return self._get(instance_path(name, "health"), Health, ACTION_SECONDS).health
 
     def deploy(self, service: str, version: str, *, weight: int, timeout: int) -> Deployed:
         """Start a version, wait until it is healthy, give it its weight."""
@@ -154,7 +155,7 @@ class Client:
         limit: int | None = None,
     ) -> list[LogRecord]:
         """Give the newest lines of all rings asked for, oldest first."""
-        query = _query(process=process, id=ident, level=level, search=search, limit=limit)
+        query = query_of(process=process, id=ident, level=level, search=search, limit=limit)
         return self._get(f"/api/logs{query}", list[LogRecord], ACTION_SECONDS)
 
     def logs_stream(
@@ -165,7 +166,7 @@ class Client:
         Once this returns, every later line is in it. From an engine of ours the first thing is
         a LogCursors.
         """
-        query = _query(process=process, id=ident, level=level)
+        query = query_of(process=process, id=ident, level=level)
         return self._batches(self._blocks(f"/api/logs/stream{query}", SSE_SECONDS))
 
     def _batches(self, blocks: Iterator[bytes]) -> Iterator[list[LogRecord | LogCursors | LogGap]]:
@@ -204,7 +205,7 @@ class Client:
             EngineUnreachable: It went, or was quiet for 12 s.
         """
         for line in _lines_of(
-            self._blocks(f"/api/v1/stream{_query(place=place())}", SILENCE_SECONDS)
+            self._blocks(f"/api/v1/stream{query_of(place=place())}", SILENCE_SECONDS)
         ):
             yield self._decode(line, cast("type[Update]", Update))
         message = f"The engine at {self.endpoint.where} went away"
@@ -216,38 +217,50 @@ class Client:
 
     def undo(self, name: str) -> str:
         """Take back the last reversible act; give what was undone."""
-        return self._act("POST", f"/api/v1/instances/{_quoted(name)}/undo", Undone).undone
+        return self._act("POST", f"/api/v1/instances/{quoted(name)}/undo", Undone).undone
 
     def limits(self, name: str) -> LimitsView:
         """Give an instance's limits."""
-        return self._get(_limits(name), LimitsView)
+        return self._get(limits_path(name), LimitsView)
 
     def set_limits(self, name: str, texts: Mapping[str, str]) -> LimitsView:
         """Set limits for an instance alone; "" takes one back to the configuration."""
-        return self._act("PATCH", _limits(name), LimitsView, dict(texts))
+        return self._act("PATCH", limits_path(name), LimitsView, dict(texts))
 
     def reset_limits(self, name: str) -> LimitsView:
         """Take all that were set for an instance back to the configuration."""
-        return self._act("DELETE", _limits(name), LimitsView)
+        return self._act("DELETE", limits_path(name), LimitsView)
 
     def kept_metrics(self, name: str) -> list[Metric]:
         """List what is kept of an instance, or of "host"."""
-        return self._get(_kept(name), list[Metric])
+        return self._get(kept_path(name), list[Metric])
 
     def kept(
         self, name: str, metric: str, *, since: str = "", until: str = "", step: int = 0
     ) -> KeptMetric:
         """Give the past of a metric; times as `engine.core.times` reads them."""
-        query = _query(name=metric, since=since, until=until, step=step or None)
-        return self._get(_kept(name) + query, KeptMetric)
+        query = query_of(name=metric, since=since, until=until, step=step or None)
+        return self._get(kept_path(name) + query, KeptMetric)
+
+    def kept_list(
+        self, name: str, metrics: Sequence[str], *, since: float, until: float, step: int = 0
+    ) -> list[KeptMetric]:
+        """Give the past of two metrics or more, in their order; times in seconds since 1970."""
+        names = ",".join(metrics)
+        query = query_of(name=names, since=f"{since:.0f}", until=f"{until:.0f}", step=step or None)
+        return self._get(kept_path(name) + query, list[KeptMetric])
+
+    def moment(self, at: float, names: Sequence[str] = ()) -> Moment:
+        """Give all figures of a time in the past, of these instances or of all."""
+        return self._get(f"/api/past{query_of(at=f'{at:.0f}', names=','.join(names))}", Moment)
 
     def purge_kept(self, name: str) -> None:
         """Remove the past of an instance, or of "host"."""
-        self._send("DELETE", _kept(name))
+        self._send("DELETE", kept_path(name))
 
     def inspect(self, name: str) -> Inspection:
         """Give the plan of an instance, and what its process really has."""
-        return self._get(_instance(name, "inspect"), Inspection)
+        return self._get(instance_path(name, "inspect"), Inspection)
 
     def doctor(self) -> Report:
         """Tell what the engine's host can and cannot do."""
@@ -267,7 +280,7 @@ class Client:
         wait_seconds: float = 0.0,
     ) -> LogWindow:
         """Read lines; with `wait_end`, once the ring goes past it or the time is over."""
-        query = _query(
+        query = query_of(
             first=first,
             count=count,
             stream=stream,
@@ -277,7 +290,7 @@ class Client:
             after=wait_end,
             wait=wait_seconds or None,
         )
-        path = f"/api/v1/logs/{_quoted(name)}/window{query}"
+        path = f"/api/v1/logs/{quoted(name)}/window{query}"
         return self._get(path, LogWindow, QUESTION_SECONDS + wait_seconds)
 
     def log_search(
@@ -291,14 +304,14 @@ class Client:
         limit: int = 1,
     ) -> LogMatches:
         """Search from a line on; `next` of the answer goes on."""
-        query = _query(
+        query = query_of(
             text=text,
             first=first,
             backward="true" if is_backward else None,
             regex="true" if is_regex else None,
             limit=limit,
         )
-        return self._get(f"/api/v1/logs/{_quoted(name)}/search{query}", LogMatches)
+        return self._get(f"/api/v1/logs/{quoted(name)}/search{query}", LogMatches)
 
     def log_names(self) -> list[str]:
         """Name every instance that has a ring."""
@@ -306,16 +319,16 @@ class Client:
 
     def log_raw(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a ring as they were written."""
-        return self._blocks(f"/api/v1/logs/{_quoted(name)}/raw", QUESTION_SECONDS)
+        return self._blocks(f"/api/v1/logs/{quoted(name)}/raw", QUESTION_SECONDS)
 
     def metrics(self, name: str, seconds: int = 900) -> list[Sample]:
         """Give the newest samples, oldest first."""
-        path = f"/api/v1/metrics/{_quoted(name)}{_query(seconds=seconds)}"
+        path = f"/api/v1/metrics/{quoted(name)}{query_of(seconds=seconds)}"
         return self._get(path, Metrics).samples
 
     def events(self, after: int = 0, limit: int = 200) -> list[Event]:
         """List events past one, oldest first."""
-        return self._get(f"/api/v1/events{_query(after=after, limit=limit)}", list[Event])
+        return self._get(f"/api/v1/events{query_of(after=after, limit=limit)}", list[Event])
 
     def config(self) -> ConfigView:
         """Give the configuration in force and the one refused."""
@@ -372,24 +385,3 @@ def _lines_of(blocks: Iterator[bytes]) -> Iterator[bytes]:
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe=":")
-
-
-def _instance(name: str, what: str = "") -> str:
-    return f"/api/instances/{_quoted(name)}" + (f"/{what}" if what else "")
-
-
-def _kept(name: str) -> str:
-    return "/api/host/metrics" if name == "host" else _instance(name, "metrics")
-
-
-def _limits(name: str) -> str:
-    return f"/api/v1/instances/{_quoted(name)}/limits"
-
-
-def _query(**values: object) -> str:
-    given = {name: value for name, value in values.items() if value is not None and value != ""}
-    return f"?{urlencode(given)}" if given else ""

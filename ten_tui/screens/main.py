@@ -12,6 +12,7 @@ from ten_tui.widgets.config import ConfigPane
 from ten_tui.widgets.detail import Detail
 from ten_tui.widgets.events import EventsPane
 from ten_tui.widgets.foot import Foot
+from ten_tui.widgets.graphs import SCALE, plot_width
 from ten_tui.widgets.head import Head
 from ten_tui.widgets.log import LogPane
 from ten_tui.widgets.table import InstanceTable
@@ -41,6 +42,9 @@ class Keys(Protocol):
 
     def click(self, pane: PaneId, y: int, *, is_double: bool) -> None:
         """Take a click at a row of a pane."""
+
+    def point(self, x: int) -> None:
+        """Take a click at a cell of the graphs."""
 
     def wheel(self, pane: PaneId, steps: int) -> None:
         """Take a turn of the wheel over a pane."""
@@ -73,9 +77,10 @@ class MainScreen(Screen[None]):
         self.foot = Foot(palette, ui, clock, hints)
         self.table = InstanceTable(palette, ui)
         self.log_pane = LogPane(palette, ui)
+        self.detail = Detail(palette, ui)
         self.panes: dict[PaneId, Pane] = {
             PaneId.TABLE: self.table,
-            PaneId.DETAIL: Detail(palette, ui),
+            PaneId.DETAIL: self.detail,
             PaneId.LOG: self.log_pane,
             PaneId.EVENTS: EventsPane(palette, ui),
             PaneId.CONFIG: ConfigPane(palette, ui),
@@ -148,6 +153,11 @@ class MainScreen(Screen[None]):
         box = self.arrangement.panes.get(pane)
         return max(1, box.height - 1) if box is not None else 1
 
+    def graph_room(self) -> tuple[int, int]:
+        """Give the cells a graph is wide, and the rows there are for graphs."""
+        box = self.arrangement.panes.get(PaneId.DETAIL)
+        return (plot_width(box.width), self.detail.graph_rows) if box is not None else (0, 0)
+
     def on_key(self, event: events.Key) -> None:
         """Pass the key on."""
         event.stop()
@@ -164,6 +174,8 @@ class MainScreen(Screen[None]):
         event.stop()
         pane = self._pane_of(event)
         if pane is not None:
+            if pane is PaneId.DETAIL:
+                self._keys.point(event.x - SCALE - 1)
             self._keys.click(pane, event.y, is_double=event.chain > 1)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

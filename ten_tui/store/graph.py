@@ -1,21 +1,90 @@
-"""Graphs in braille: fixed scale, newest at the right edge, drawn as rows of text."""
+"""Graphs as rows of text: fixed scale, newest at the right edge, by what the terminal can do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+from ten_tui import format as fmt
 
-    from engine.core.wire import Sample
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ten_tui.store.past import Bin
 
 # Dots of one braille cell from its foot to its top, left and right column.
 _LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
-_EMPTY = "\u2800"
-LIMIT_LINE = "╌"
+_BRAILLE = 0x2800
 _STEPS = (1.0, 2.0, 5.0)
+_DAY = 86400
+
+
+class Rendering(Enum):
+    """What graphs are drawn with; the value is its name for users."""
+
+    BRAILLE = "braille"
+    BLOCKS = "blocks"
+    PLAIN = "plain"
+
+    @property
+    def columns(self) -> int:
+        """Columns of values in a cell."""
+        return 2 if self is Rendering.BRAILLE else 1
+
+    @property
+    def levels(self) -> int:
+        """Steps of height in a cell."""
+        return {Rendering.BRAILLE: 4, Rendering.BLOCKS: 8, Rendering.PLAIN: 2}[self]
+
+    def cell(self, heights: Sequence[int]) -> str:
+        """Draw one cell of columns of so many steps."""
+        if self is Rendering.BRAILLE:
+            return chr(_BRAILLE + (_LEFT[heights[0]] | _RIGHT[heights[1]]))
+        return fmt.BLOCKS[heights[0]] if self is Rendering.BLOCKS else " .#"[heights[0]]
+
+    @property
+    def limit(self) -> str:
+        """The limit line."""
+        return "-" if self is Rendering.PLAIN else "╌"
+
+    @property
+    def cursor(self) -> str:
+        """The time cursor."""
+        return "|" if self is Rendering.PLAIN else "│"
+
+    @property
+    def throttle(self) -> str:
+        """What marks a column in which the CPU was throttled, at the upper edge."""
+        return "^" if self is Rendering.PLAIN else "▔"
+
+
+def rendering_of(environ: Mapping[str, str], encoding: str) -> Rendering:
+    """Choose what the terminal can draw; `TEN_GRAPHS` says it for one that cannot be known."""
+    wished = environ.get("TEN_GRAPHS", "").lower()
+    for each in Rendering:
+        if wished == each.value:
+            return each
+    if "utf" not in encoding.lower() or environ.get("TERM", "") in {"dumb", "unknown"}:
+        return Rendering.PLAIN
+    # The console of the kernel has a font of 512 signs: blocks are in it, braille is not.
+    return Rendering.BLOCKS if environ.get("TERM", "").startswith(("linux", "vt")) else _BEST
+
+
+_BEST = Rendering.BRAILLE
+
+
+class Part(Enum):
+    """What a cell of a graph shows."""
+
+    BLANK = " "
+    FILL = "f"
+    PEAK = "p"
+    LIMIT = "l"
+    CURSOR = "c"
+    THROTTLE = "t"
 
 
 @dataclass(frozen=True)
@@ -24,37 +93,23 @@ class Plot:
 
     Attributes:
         rows: From top to foot, each as wide as the graph.
+        parts: What each cell of each row is.
         limit_row: Row of the limit line, -1 where it is out of the scale or there is none.
         top: Value at the upper edge.
     """
 
     rows: tuple[str, ...]
+    parts: tuple[tuple[Part, ...], ...]
     limit_row: int
     top: float
 
-
-def bin_seconds(span_seconds: int, width: int) -> int:
-    """Choose how many seconds one dot column stands for, so that the span fits the width."""
-    return max(1, -(-span_seconds // (2 * width)))
-
-
-def bin_samples(
-    samples: Iterable[Sample], value: Callable[[Sample], float], *, now: float, step: int, bins: int
-) -> list[float | None]:
-    """Take the mean of each bin, the newest last; bins are aligned to the clock.
-
-    Aligned bins move together every `step` seconds, not at each sample: a graph at rest costs
-    the terminal nearly nothing. A bin without a sample is None.
-    """
-    sums = [0.0] * bins
-    counts = [0] * bins
-    last = int(now // step)
-    for sample in samples:
-        place = bins - 1 - (last - int(sample.time // step))
-        if 0 <= place < bins:
-            sums[place] += value(sample)
-            counts[place] += 1
-    return [total / number if number else None for total, number in zip(sums, counts, strict=True)]
+    def runs(self, row: int) -> list[tuple[str, Part]]:
+        """Give a row as pieces of one kind."""
+        pairs = zip(self.rows[row], self.parts[row], strict=True)
+        return [
+            ("".join(char for char, _ in group), part)
+            for part, group in groupby(pairs, key=lambda pair: pair[1])
+        ]
 
 
 def nice_top(values: Iterable[float | None], *, least: float, binary: bool = False) -> float:
@@ -75,52 +130,118 @@ def nice_top(values: Iterable[float | None], *, least: float, binary: bool = Fal
     return top
 
 
-def plot(values: Sequence[float | None], *, height: int, top: float, limit: float = 0.0) -> Plot:
-    """Draw values as filled columns, two to a cell and four dots to a row.
+@dataclass(frozen=True)
+class Frame:
+    """How a graph is drawn.
 
-    Args:
-        values: Twice as many as the graph is wide.
+    Attributes:
         height: Rows.
         top: Value at the upper edge; larger ones are cut there.
         limit: Where to draw the limit line, 0 for none.
+        cursor: Cell of the time cursor, -1 for none.
+        throttled: Columns of values in which the CPU was throttled.
     """
-    dots = [_dots(value, height, top) for value in values]
-    rows = []
-    limit_row = height - 1 - int(limit / top * height) if 0 < limit <= top else -1
-    limit_row = max(0, limit_row) if 0 < limit <= top else -1
+
+    height: int
+    top: float
+    limit: float = 0.0
+    cursor: int = -1
+    throttled: frozenset[int] = frozenset()
+    rendering: Rendering = Rendering.BRAILLE
+
+
+def plot(values: Sequence[Bin | None], frame: Frame) -> Plot:
+    """Draw values as filled columns: to the mean solid, from there to the greatest faint.
+
+    `values` are as many as the graph is wide, times the columns of a cell.
+    """
+    kind, height = frame.rendering, frame.height
+    means = [_steps(value and value.mean, frame) for value in values]
+    highs = [_steps(value and value.high, frame) for value in values]
+    limit_row = -1
+    if 0 < frame.limit <= frame.top:
+        limit_row = max(0, height - 1 - int(frame.limit / frame.top * height))
+    rows, parts = [], []
     for row in range(height):
-        floor = (height - 1 - row) * 4
-        cells = []
-        for left, right in zip(dots[::2], dots[1::2], strict=True):
-            code = _LEFT[max(0, min(4, left - floor))] | _RIGHT[max(0, min(4, right - floor))]
-            blank = LIMIT_LINE if row == limit_row else _EMPTY
-            cells.append(chr(0x2800 + code) if code else blank)
-        rows.append("".join(cells).replace(_EMPTY, " "))
-    return Plot(tuple(rows), limit_row, top)
+        floor = (height - 1 - row) * kind.levels
+        drawn = [
+            _cell(frame, place, floor, means, highs, is_limit=row == limit_row, is_top=row == 0)
+            for place in range(len(values) // kind.columns)
+        ]
+        rows.append("".join(char for char, _ in drawn))
+        parts.append(tuple(part for _, part in drawn))
+    return Plot(tuple(rows), tuple(parts), limit_row, frame.top)
 
 
-def _dots(value: float | None, height: int, top: float) -> int:
-    """Count the dots of a column; anything above zero shows at least one."""
-    if value is None or value <= 0 or top <= 0:
+def _cell(
+    frame: Frame,
+    place: int,
+    floor: int,
+    means: list[int],
+    highs: list[int],
+    *,
+    is_limit: bool,
+    is_top: bool,
+) -> tuple[str, Part]:
+    kind = frame.rendering
+    columns = range(place * kind.columns, (place + 1) * kind.columns)
+    is_here = place == frame.cursor
+    for heights, part in ((means, Part.FILL), (highs, Part.PEAK)):
+        here = [max(0, min(kind.levels, heights[column] - floor)) for column in columns]
+        if any(here):
+            return kind.cell(here), Part.CURSOR if is_here else part
+    if is_here:
+        return kind.cursor, Part.CURSOR
+    if is_top and not frame.throttled.isdisjoint(columns):
+        return kind.throttle, Part.THROTTLE
+    return (kind.limit, Part.LIMIT) if is_limit else (" ", Part.BLANK)
+
+
+def _steps(value: float | None, frame: Frame) -> int:
+    """Count the steps of a column; anything above zero shows at least one."""
+    if value is None or value <= 0 or frame.top <= 0:
         return 0
-    return max(1, min(height * 4, round(value / top * height * 4)))
+    most = frame.height * frame.rendering.levels
+    return max(1, min(most, round(value / frame.top * most)))
 
 
 def time_axis(width: int, span_seconds: int) -> str:
-    """Write the axis: how far the left edge lies back, a tick in the middle, now at the right."""
+    """Write the axis of now: how far the left edge lies back, a tick in the middle, now."""
     left, middle = f"-{_span(span_seconds)}", f"-{_span(span_seconds // 2)}"
-    if width < len(left) + 5:
-        return "now".rjust(width)[:width]
+    return _axis(width, left, middle, "now")
+
+
+def clock_axis(width: int, since: float, until: float) -> str:
+    """Write the axis of the past: the times of the left edge, the middle and the right edge."""
+    is_long = until - since > _DAY
+    times = [(fmt.date_clock if is_long else fmt.clock)(each) for each in _thirds(since, until)]
+    if is_long:
+        times = [each[:-3] for each in times]
+    return _axis(width, *times)
+
+
+def _thirds(since: float, until: float) -> tuple[float, float, float]:
+    return since, (since + until) / 2, until
+
+
+def _axis(width: int, left: str, middle: str, right: str) -> str:
+    if width < len(left) + len(right) + 2:
+        return right.rjust(width)[:width]
     axis = list(" " * width)
     axis[: len(left)] = left
-    axis[-3:] = "now"
+    axis[-len(right) :] = right
     centre = width // 2 - len(middle) // 2
-    if centre > len(left) + 2 and centre + len(middle) + 2 < width - 3:
+    if centre > len(left) + 2 and centre + len(middle) + 2 < width - len(right):
         axis[centre : centre + len(middle)] = middle
     return "".join(axis)
 
 
 def _span(seconds: int) -> str:
+    if seconds >= 2 * _DAY:
+        return f"{seconds // _DAY}d"
+    hours, rest = divmod(seconds, 3600)
+    if hours:
+        return f"{hours}h{rest // 60:02d}m" if rest // 60 else f"{hours}h"
     minutes, rest = divmod(seconds, 60)
     if not minutes:
         return f"{rest}s"

@@ -179,7 +179,7 @@ class Table:
 def build_rows(view: View, table: Table) -> list[Row]:
     """Filter, group and sort."""
     wanted = parse_filter(table.filter)
-    shown = [one for one in view.instances.values() if wanted(one)]
+    shown = [one for one in view.shown.values() if wanted(one)]
     key = _sort_key(view, table.order)
     if not table.is_grouped:
         shown.sort(key=lambda one: one.name)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ten_tui.store.arrange import PaneId
+from ten_tui.store.graph import Rendering
 from ten_tui.store.logs import Logs
 from ten_tui.store.prompt import Prompt
 from ten_tui.store.table import Table
+from ten_tui.store.timeline import Timeline
 from ten_tui.store.view import View
 from ten_tui.theme import Ink
 
@@ -96,6 +98,8 @@ class UiState:
         lower: The pane in the lower place.
         zoomed: The pane that has the whole terminal, if any.
         share: How much more than its half the upper part has.
+        timeline: Which time is looked at.
+        rendering: What graphs are drawn with.
         is_diff: The config pane shows the diff.
         keys: How the first key of an action is written, by its id; ":name" where it has none.
     """
@@ -109,6 +113,8 @@ class UiState:
     lower: PaneId = PaneId.LOG
     zoomed: PaneId | None = None
     share: float = 0.0
+    timeline: Timeline = field(default_factory=Timeline)
+    rendering: Rendering = Rendering.BRAILLE
     is_diff: bool = False
     mode: Mode = Mode.NONE
     prompt: Prompt = field(default_factory=Prompt)

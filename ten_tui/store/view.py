@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
+
 from engine.core.wire import (
     ConfigChanged,
     EventHappened,
@@ -17,10 +19,14 @@ from engine.core.wire import (
     Sample,
     Samples,
     Snapshot,
+    State,
 )
+from ten_tui.store.past import Past
 from ten_tui.store.spark import Spark
+from ten_tui.store.ticks import states_at
 
 if TYPE_CHECKING:
+    from engine.core.moments import Moment
     from engine.core.wire import (
         ConfigView,
         ConsoleView,
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
         Event,
         InstanceView,
         ServiceView,
-        State,
         Update,
     )
 
@@ -75,6 +80,20 @@ class LinkView:
     round_trip_ms: float = 0.0
 
 
+@dataclass(frozen=True)
+class Then:
+    """A moment of the past, as the panes show it.
+
+    Attributes:
+        instances: Those of now in the state they had then, as far as that is known.
+    """
+
+    at: float
+    moment: Moment
+    instances: dict[str, InstanceView]
+    sparks: dict[str, Spark]
+
+
 @dataclass
 class View:
     """The state of one engine as last heard.
@@ -83,6 +102,8 @@ class View:
         consoles: Who is attached, this console among them.
         now: The engine's clock, as its newest sample gave it; ages are counted from it.
         history: Samples of the one instance whose graphs are shown, oldest first.
+        then: What was at the time that is looked at; None while that is now.
+        past: What is kept of its figures, as far as graphs need it.
     """
 
     link: LinkView = field(default_factory=LinkView)
@@ -97,6 +118,8 @@ class View:
     consoles: tuple[ConsoleView, ...] = ()
     now: float = 0.0
     history_of: str = ""
+    then: Then | None = None
+    past: Past = field(default_factory=Past)
     history: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_SECONDS))
 
     @property
@@ -110,12 +133,32 @@ class View:
         return self.is_live and not (self.engine is not None and self.engine.read_only)
 
     def sample(self, name: str) -> Sample:
-        """Give the newest figures of one instance, zeros where there are none."""
-        return self.samples.get(name, NO_SAMPLE)
+        """Give the figures of one instance at the time shown, zeros where there are none."""
+        samples = self.samples if self.then is None else self.then.moment.instances
+        return samples.get(name, NO_SAMPLE)
+
+    def spark(self, name: str) -> Spark | None:
+        """Give the log rate of one instance in the minute before the time shown."""
+        return (self.sparks if self.then is None else self.then.sparks).get(name)
+
+    @property
+    def shown(self) -> dict[str, InstanceView]:
+        """The instances as they are, or were at the time shown."""
+        return self.instances if self.then is None else self.then.instances
+
+    @property
+    def shown_host(self) -> HostSample:
+        """The host's figures at the time shown."""
+        return self.host if self.then is None else self.then.moment.host
+
+    @property
+    def shown_at(self) -> float:
+        """The time shown; ages are counted from it."""
+        return self.now if self.then is None else self.then.at
 
     def counts(self) -> Counter[State]:
         """Count instances by state."""
-        return Counter(instance.state for instance in self.instances.values())
+        return Counter(instance.state for instance in self.shown.values())
 
     def apply(self, update: Update) -> Change:
         """Fold one update in and say what it touched."""
@@ -174,6 +217,35 @@ class View:
         if newest is not None and (not self.history or newest.time > self.history[-1].time):
             self.history.append(newest)
 
+    def fill_sparks(self, moment: Moment) -> None:
+        """Put what is kept of the last minute before what the stream brought."""
+        for name, lines in moment.lines.items():
+            if name in self.instances:
+                spark = self.sparks.setdefault(name, Spark())
+                spark.fill(moment.at, lines, moment.errors.get(name, []))
+
+    def look_back(self, at: float, moment: Moment) -> None:
+        """Show a moment of the past."""
+        sparks = {}
+        for name, lines in moment.lines.items():
+            sparks[name] = Spark()
+            sparks[name].fill(at, lines, moment.errors.get(name, []))
+        states = states_at(self.events, at)
+        instances = {
+            name: _as_then(instance, states.get(name), at, is_up=name in moment.instances)
+            for name, instance in self.instances.items()
+        }
+        self.then = Then(at, moment, instances, sparks)
+
+    def take_older_events(self, older: list[Event]) -> int:
+        """Put events before those that are known; tells how many are new."""
+        first = self.events[0].id if self.events else 0
+        known = list(self.events)
+        before = [event for event in older if not known or event.id < first]
+        before = before[-max(1, EVENTS_KEPT - len(known)) :]
+        self.events = deque([*before, *known], maxlen=EVENTS_KEPT)
+        return len(self.events) - len(known)
+
     def show_history(self, name: str, samples: list[Sample]) -> None:
         """Keep the past of another instance; what was streamed meanwhile stays at its end."""
         newer = [] if name != self.history_of else list(self.history)
@@ -181,3 +253,27 @@ class View:
         self.history_of = name
         self.history = deque(samples, maxlen=HISTORY_SECONDS)
         self.history.extend(sample for sample in newer if sample.time > last)
+
+
+def _as_then(
+    instance: InstanceView, state: State | None, at: float, *, is_up: bool
+) -> InstanceView:
+    """Give an instance in the state it had; where no event tells, by whether it was measured."""
+    is_same = instance.state_since <= at
+    if state is None and is_same:
+        state = instance.state
+    if state is None or (is_up and state in _DOWN) or (not is_up and state is State.HEALTHY):
+        state = State.HEALTHY if is_up else State.STOPPED
+    return msgspec.structs.replace(
+        instance,
+        state=state,
+        # What was started later than then ran then in a process that is not known any more.
+        pid=instance.pid if is_up and instance.started_at <= at else 0,
+        started_at=min(instance.started_at, at),
+        why=instance.why if is_same else None,
+        until=0.0,
+        undo="",
+    )
+
+
+_DOWN = frozenset({State.STOPPED, State.ASLEEP, State.FAILED})

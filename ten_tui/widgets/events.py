@@ -34,17 +34,19 @@ class EventsPane(Pane):
         scroll.clamp(len(events), body)
         lines = [self.title("events", width, note=f"{fmt.count(len(events))} kept")]
         for place in range(scroll.top, min(len(events), scroll.top + body)):
-            is_here = self.is_active and place == scroll.cursor
-            lines.append(self._row(events[place], width, is_here=is_here))
+            ground = self.ground
+            if place == scroll.cursor and (self.is_active or not self._ui.timeline.is_now):
+                ground = Ground.SELECT if self.is_active else Ground.QUIET
+            lines.append(self._row(events[place], width, ground))
         if not events:
             style = self.palette.style
             text = "nothing happened yet: starts, stops, crashes and config changes come here"
             lines += [Line(), Line().put(f"  {text}", style(Ink.DIM, self.ground))]
         return lines
 
-    def _row(self, event: Event, width: int, *, is_here: bool) -> Line:
+    def _row(self, event: Event, width: int, ground: Ground) -> Line:
         style = self.palette.style
-        ground = Ground.SELECT if is_here else self.ground
+        is_here = ground is Ground.SELECT
         stamp = fmt.date_clock(event.time) if width >= _DATED else fmt.clock(event.time)
         ink = _INKS.get(event.level, Ink.TEXT)
         line = Line().put(BAR if is_here else " ", style(Ink.ACCENT, ground))

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from ten_tui import format as fmt
 from ten_tui.format import clean
+from ten_tui.store.timeline import when
 from ten_tui.store.view import LinkState
 from ten_tui.theme import Ground, Ink
 from ten_tui.widgets.line import Line, cut
@@ -40,7 +41,25 @@ class Head(Pane):
 
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw identity and states, then figures."""
-        return [self._identity(width), self._figures(width)][:height]
+        first = self._identity(width) if self._ui.timeline.is_now else self._past(width)
+        return [first, self._figures(width)][:height]
+
+    def _past(self, width: int) -> Line:
+        """Say that this is not now, and how to come back."""
+        ui = self._ui
+        at = ui.timeline.at or 0.0
+        pen = self.palette.style(Ink.WARN, Ground.SELECT, is_bold=True)
+        dim = self.palette.style(Ink.DIM, Ground.SELECT)
+        line = Line().put(f" ◀ looking at {when(at, ui.view.now)}", pen)
+        ago = f" · {fmt.long_duration(ui.view.now - at)} ago"
+        then = ui.view.then
+        rest = " · reading" if then is None or then.at != at else ""
+        if then is not None and then.moment.step > 1:
+            rest += f" · means of {fmt.long_duration(then.moment.step)}"
+        way = f"{ui.keys.get('back', 'Esc')} returns to now"
+        if line.width + len(ago) + len(rest) + len(way) + 4 <= width:
+            line.put(ago + rest, dim)
+        return line.right(way, pen, width - 1, dim).fill(width, dim)
 
     def _identity(self, width: int) -> Line:
         view, style = self._ui.view, self.palette.style
@@ -101,7 +120,7 @@ class Head(Pane):
                 return f"✖ {link.reason or 'engine gone'} · retry in {left:.0f}s", Ink.BAD
 
     def _figures(self, width: int) -> Line:
-        host, style = self._ui.view.host, self.palette.style
+        host, style = self._ui.view.shown_host, self.palette.style
         label, plain = style(Ink.FAINT, Ground.RAISED), style(Ink.TEXT, Ground.RAISED)
         dim = style(Ink.DIM, Ground.RAISED)
         line = Line().put(" cpu ", label)

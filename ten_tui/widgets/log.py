@@ -107,8 +107,11 @@ class LogPane(Pane):
             return Line().to(_GUTTER, style(Ink.TEXT)).put(text, style(Ink.FAINT))
         first, last = logs.stretch()
         is_marked = logs.mark >= 0 and first <= line.number <= last
-        is_here = not logs.is_following and self.is_active and line.number == logs.cursor
-        ground = Ground.SELECT if is_here else Ground.QUIET if is_marked else Ground.BASE
+        is_cursor = not logs.is_following and line.number == logs.cursor
+        is_here = self.is_active and is_cursor
+        is_then = is_cursor and not self._ui.timeline.is_now
+        is_quiet = is_marked or is_then
+        ground = Ground.SELECT if is_here else Ground.QUIET if is_quiet else Ground.BASE
         level = find_level(line.text)
         is_stderr = line.stream == "stderr"
         side = Ink.BAD if level and level.ink is Ink.BAD else Ink.WARN if is_stderr else Ink.TEXT

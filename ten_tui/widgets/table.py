@@ -149,7 +149,7 @@ class InstanceTable(Pane):
         self, line: Line, row: InstanceRow, columns: tuple[Column, ...], ground: Ground
     ) -> None:
         view, table, style = self._ui.view, self._ui.table, self.palette.style
-        instance = view.instances.get(row.name)
+        instance = view.shown.get(row.name)
         if instance is None:
             return
         is_marked = row.name in table.marks
@@ -163,7 +163,7 @@ class InstanceTable(Pane):
             style(Ink.ACCENT if is_marked else Ink.TEXT, ground),
         )
         line.to(_EDGE + name.width, style(Ink.TEXT, ground))
-        facts = Facts(instance, view.sample(row.name), view.sparks.get(row.name), view.now)
+        facts = Facts(instance, view.sample(row.name), view.spark(row.name), view.shown_at)
         for column in columns[1:]:
             self._cell(line, column, instance_cell(column.field, facts), ground)
 

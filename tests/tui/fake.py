@@ -2,12 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from engine.core.errors import EngineUnreachable, NotFound, Refused
+from engine.core.metrics import INSTANCE_METRICS, KeptMetric, Point, plan_range
+from engine.core.moments import Moment
 from engine.core.wire import (
     ConfigView,
     ConsoleView,
@@ -195,6 +198,7 @@ class FakeEngine:
     Attributes:
         lines_per_second: Speed of every ring.
         is_ticking: Sends samples once a second; else only what a test sends.
+        asked: What was asked of the past.
         lines: Lines of a ring by name, instead of the virtual ones.
     """
 
@@ -212,6 +216,7 @@ class FakeEngine:
     events: list[Event] = field(default_factory=list)
     lines: dict[str, list[LogLine]] = field(default_factory=dict)
     calls: list[tuple[object, ...]] = field(default_factory=list)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
     busy: float = 1.0
     changed: threading.Condition = field(default_factory=threading.Condition)
     queues: list[list[Update]] = field(default_factory=list)
@@ -480,6 +485,51 @@ class FakeClient:
             ]
         return [sample_of(name, now - back, self.engine.busy) for back in span]
 
+    def kept_list(
+        self, name: str, metrics: Sequence[str], *, since: float, until: float, step: int = 0
+    ) -> list[KeptMetric]:
+        self._check()
+        self.engine.asked.append(("kept", name, tuple(metrics), since, until, step))
+        wanted = plan_range(since, until, self.engine.now(), step)
+        fields = {each.name: each.field for each in INSTANCE_METRICS}
+        units = {each.name: each.unit for each in INSTANCE_METRICS}
+        times = range(wanted.since, min(wanted.until, int(self.engine.now())), wanted.step)
+        samples = [(at, sample_of(name, at, self.engine.busy)) for at in times]
+        found = []
+        for metric in metrics:
+            values = [(at, float(getattr(sample, fields[metric]))) for at, sample in samples]
+            points = [Point(at, v * 0.5, v * 1.25, v, v) for at, v in values]
+            found.append(
+                KeptMetric(
+                    instance=name,
+                    name=metric,
+                    unit=units[metric],
+                    since=wanted.since,
+                    until=wanted.until,
+                    step=wanted.step,
+                    points=points,
+                )
+            )
+        return found
+
+    def moment(self, at: float, names: Sequence[str] = ()) -> Moment:
+        self._check()
+        self.engine.asked.append(("moment", at, tuple(names)))
+        up = [n for n, one in self.engine.instances.items() if one.state not in _QUIET]
+        samples = {n: sample_of(n, at) for n in up if not names or n in names}
+        return Moment(
+            at=at,
+            step=1,
+            host=msgspec.structs.replace(self.engine.host(), time=at, cpu_cores=6.5),
+            instances=samples,
+            lines={n: [float(place * 3) for place in range(10)] for n in samples},
+            errors={n: [0.0] * 10 for n in samples},
+        )
+
+    def events(self, after: int = 0, limit: int = 200) -> list[Event]:
+        self._check()
+        return [event for event in self.engine.events if event.id > after][-limit:]
+
     def log_window(
         self,
         name: str,
@@ -489,6 +539,7 @@ class FakeClient:
         stream: str = "",
         text: str = "",
         since_ns: int = 0,
+        until_ns: int = 0,
         wait_end: int | None = None,
         wait_seconds: float = 0.0,
     ) -> LogWindow:
@@ -507,10 +558,11 @@ class FakeClient:
                 (not stream or line.stream == stream)
                 and text in line.text
                 and line.time_ns >= since_ns
+                and (not until_ns or line.time_ns < until_ns)
             )
 
         return self.engine.window(
-            name, first, count, keep, is_filtered=bool(stream or text or since_ns)
+            name, first, count, keep, is_filtered=bool(stream or text or since_ns or until_ns)
         )
 
     def log_search(

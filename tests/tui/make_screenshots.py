@@ -24,8 +24,8 @@ from pathlib import Path
 from engine.core.errors import TenError
 from engine.core.wire import State
 from ten_tui.app import TenApp
+from ten_tui.asking import Client
 from ten_tui.client import Endpoint, connect
-from ten_tui.link import Client
 from tests.tui.fake import demo_engine
 
 ROOT = Path(__file__).parents[2]

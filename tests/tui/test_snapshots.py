@@ -8,6 +8,7 @@ import pytest
 
 from ten_tui.app import TenApp
 from ten_tui.messages import LinkMeasured
+from ten_tui.store import charts
 from ten_tui.store.arrange import PaneId
 from tests.tui.fake import demo_engine
 
@@ -19,6 +20,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "config": ("5",),
     "help": ("question_mark",),
     "menu": ("x",),
+    "past": ("left_square_bracket", "left_square_bracket"),
+    "zoom": ("2", "minus", "minus", "minus", "z"),
 }
 
 
@@ -34,6 +37,20 @@ def app(theme: str) -> TenApp:
     return StillApp(demo_engine().connect, theme_name=theme, clock=lambda: 1000.0)
 
 
+def has_past(console: TenApp) -> bool:
+    """Whether graphs, sparklines and a time that is looked at are filled."""
+    ui = console.ui
+    columns, rows = console.graph_room()
+    layout = charts.layout(rows)
+    spark = ui.view.sparks.get("api:alice")
+    is_filled = spark is not None and max(spark.lines[:-1]) > 0
+    if columns and layout.charts and ui.table.selected:
+        window = charts.window_of(ui.timeline, ui.rendering, ui.view.now, columns)
+        is_filled &= ui.view.past.has(ui.table.selected, layout.metrics, window, 0.0)
+    then = ui.view.then
+    return is_filled and (ui.timeline.is_now or (then is not None and then.at == ui.timeline.at))
+
+
 def settle(keys: tuple[str, ...]):
     async def run_before(pilot) -> None:
         console: TenApp = pilot.app
@@ -46,6 +63,7 @@ def settle(keys: tuple[str, ...]):
                 wanted = min(logs.end - logs.oldest, console.body_height(PaneId.LOG))
                 is_filled = logs.is_known and len(logs.held) >= wanted
                 is_read = is_filled and ui.view.history_of == ui.table.selected
+                is_read &= has_past(console)
                 if is_read and ui.view.link.round_trip_ms:
                     break
             await pilot.pause(0.1)

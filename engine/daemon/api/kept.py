@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from engine.daemon.control import Control
 
 
+MOST_METRICS = 32
+"""Answered by one question."""
+
+
 class KeptQuery(msgspec.Struct):
     """GET /api/instances/NAME/metrics and /api/host/metrics.
 
     Attributes:
-        name: The metric; "" asks which there are.
+        name: The metric, or several with commas between, answered by a list; "" asks which
+            there are.
         since, until: As `engine.core.times` reads them; "" for an hour ago and now.
         step: Seconds a point stands for, at least; 0: as fine as is kept and fits.
     """
@@ -36,6 +41,18 @@ class KeptQuery(msgspec.Struct):
     since: str = ""
     until: str = ""
     step: Annotated[int, msgspec.Meta(ge=0, le=KEEP_SECONDS)] = 0
+
+
+class MomentQuery(msgspec.Struct):
+    """GET /api/past.
+
+    Attributes:
+        at: As `engine.core.times` reads it.
+        names: Instances with commas between; "" for all.
+    """
+
+    at: str
+    names: str = ""
 
 
 class Kept:
@@ -51,6 +68,7 @@ class Kept:
             Route("/api/instances/{name}/metrics", self.instance, methods=["GET"]),
             Route("/api/instances/{name}/metrics", self.purge, methods=["DELETE"]),
             Route("/api/host/metrics", self.host, methods=["GET"]),
+            Route("/api/past", self.past, methods=["GET"]),
             Route("/api/host/metrics", self.purge_host, methods=["DELETE"]),
         ]
 
@@ -74,6 +92,17 @@ class Kept:
         query = read_query(request, KeptQuery)
         return await self._answer("host", query) if query.name else reply(HOST_METRICS)
 
+    async def past(self, request: Request) -> Response:
+        """Give all figures of one moment."""
+        must_be_admin(credential(request), "All instances' metrics require admin token")
+        query = read_query(request, MomentQuery)
+        names = query.names.split(",") if query.names else []
+        try:
+            at = read_time(query.at, wall())
+        except Refused as failure:
+            raise Fault(describe(failure, HTTPStatus.BAD_REQUEST)) from failure
+        return reply(await self._control.moment(max(0.0, at), names))
+
     async def purge(self, request: Request) -> Response:
         """Remove the past of an instance."""
         return await self._purge(request, path_name(request, may_write(request)))
@@ -93,10 +122,10 @@ class Kept:
         try:
             since = read_time(query.since or "1h", now)
             until = read_time(query.until, now) if query.until else now + 1
-            return reply(
-                await self._control.kept(
-                    name, query.name, since=since, until=until, step=query.step
-                )
-            )
+            found = [
+                await self._control.kept(name, metric, since=since, until=until, step=query.step)
+                for metric in query.name.split(",")[:MOST_METRICS]
+            ]
+            return reply(found if "," in query.name else found[0])
         except Refused as failure:
             raise Fault(describe(failure, HTTPStatus.BAD_REQUEST)) from failure

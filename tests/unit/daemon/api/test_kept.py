@@ -44,3 +44,27 @@ def test_only_an_admin_that_may_write_purges(remote: Served) -> None:
     tenant = remote.other_token("alice")
     assert remote.ask("GET", f"{ONE}?name=p99", token=tenant).status == 200
     assert remote.ask("DELETE", ONE, token=remote.admin_token()).status == 204
+
+
+def test_several_metrics_are_answered_in_their_order(local: Served) -> None:
+    keep(local, "api:alice")
+    found = local.ask("GET", f"{ONE}?name=p99,cpu").json()
+    assert [each["name"] for each in found] == ["p99", "cpu"]
+    assert local.ask("GET", f"{ONE}?name=p99,cpuu").status == 404
+
+
+def test_a_moment_has_all_figures_of_then(local: Served) -> None:
+    keep(local, "api:alice", "api:bob")
+    found = local.ask("GET", "/api/past?at=0s").json()
+    assert sorted(found["instances"]) == ["api:alice", "api:bob"]
+    assert found["step"] == 1
+    assert list(local.ask("GET", "/api/past?at=0s&names=api:bob").json()["instances"]) == [
+        "api:bob"
+    ]
+    assert local.ask("GET", "/api/past?at=1h").json()["instances"] == {}
+    assert local.ask("GET", "/api/past?at=soon").status == 400
+
+
+def test_a_moment_of_all_is_not_for_a_tenant(remote: Served) -> None:
+    token = remote.other_token("alice")
+    assert remote.ask("GET", "/api/past?at=0s", token=token).status == 403
