@@ -18,7 +18,6 @@ import pytest
 from tests import leaks
 from tests.e2e.engine_run import wait_until
 from tests.e2e.world import (
-    ANSWER,
     GATEWAY,
     HOST,
     LAN,
@@ -28,9 +27,11 @@ from tests.e2e.world import (
     PORT,
     EngineThere,
     World,
+    addresses_inside,
+    serving_at,
     world,
 )
-from tests.require import require_program, require_root
+from tests.require import require_program
 
 GUEST = f"{sys.executable} -S {Path(__file__).parent / 'guest.py'}"
 
@@ -55,18 +56,9 @@ web = ["a", "b"]
 """
 
 
-@contextlib.contextmanager
-def made_world() -> Iterator[World]:
-    require_root()
-    require_program("nft", "nftables")
-    require_program("ip", "iproute2")
-    with world() as made:
-        yield made
-
-
 @pytest.fixture
 def there() -> Iterator[World]:
-    with made_world() as made:
+    with world() as made:
         yield made
 
 
@@ -92,7 +84,7 @@ def run(there: World, tmp_path: Path) -> Iterator[EngineThere]:
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineThere]:
     """One for all tests that only look."""
     before = leaks.look()
-    with made_world() as there, running(there, tmp_path_factory.mktemp("standing")) as made:
+    with world() as there, running(there, tmp_path_factory.mktemp("standing")) as made:
         yield made
     assert leaks.wait_clean(before) == {}
 
@@ -101,27 +93,9 @@ def dial(run: EngineThere, who: str, address: str, port: int = PORT) -> str:
     return run.visit(f"{who}.web", f"/dial/{address}/{port}")[1]
 
 
-def addresses_inside(run: EngineThere, name: str) -> list[str]:
-    pid = run.instance(name)["pid"]
-    text = run.world.host.run(f"nsenter --net=/proc/{pid}/ns/net ip -o addr")
-    return [line.split()[3] for line in text.splitlines()]
-
-
 def gateway_of(run: EngineThere, name: str) -> str:
     pid = run.instance(name)["pid"]
     return run.world.host.run(f"nsenter --net=/proc/{pid}/ns/net ip route").split()[2]
-
-
-@contextlib.contextmanager
-def serving_at(pid: int) -> Iterator[None]:
-    """Answer in the network of an instance, on all its addresses."""
-    enter = ["nsenter", f"--net=/proc/{pid}/ns/net"]
-    with subprocess.Popen([*enter, sys.executable, "-S", "-c", ANSWER]) as program:
-        wait_until(lambda: f":{PORT:04X} " in Path(f"/proc/{pid}/net/tcp").read_text(), "it is up")
-        try:
-            yield
-        finally:
-            program.kill()
 
 
 @pytest.mark.shares_engine

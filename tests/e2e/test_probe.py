@@ -7,17 +7,29 @@ import random
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.engine_run import EngineRun, free_port, wait_until
+from tests.e2e.world import (
+    HOST,
+    LAN,
+    METADATA,
+    OUTSIDE,
+    PORT,
+    EngineThere,
+    Namespace,
+    addresses_inside,
+    serving_at,
+    world,
+)
 from tests.kernel import probe
 from tests.kernel.probe.expected import EXPECTED, LEVELS
 from tests.kernel.probe.system import libc
-from tests.require import require_program, require_root
+from tests.require import require_program
 
 SOURCES = Path(probe.__file__).parent
 IPC_CREAT, IPC_RMID = 0o1000, 0
@@ -39,6 +51,7 @@ KINDS = {
     "namespace": "",
     "strict": 'hardening = "strict"',
     "private": 'hardening = "strict"\nnetwork = "private"',
+    "outbound": 'hardening = "strict"\nnetwork = "outbound"',
     "sandbox": 'isolation = "sandbox"',
 }
 CONFIG = """
@@ -67,6 +80,17 @@ hardening = "strict"
 network = "private"
 restart = "never"
 
+[service.outbound]
+command = "{command}"
+hardening = "strict"
+network = "outbound"
+restart = "never"
+
+[service.open]
+command = "sleep 1000"
+network = "outbound"
+startup_timeout = 0
+
 [service.sandbox]
 command = "{command}"
 isolation = "sandbox"
@@ -84,7 +108,7 @@ port = {private_port}
 class Outside:
     """What the host has that instances should not reach, and its removal."""
 
-    def __init__(self, undo: ExitStack, folder: Path) -> None:
+    def __init__(self, undo: ExitStack, folder: Path, host: Namespace) -> None:
         self.undo = undo
         self.facts: dict[str, object] = {"secret": SECRET, "marker": MARKER, "file_name": NAME}
         for place in HOST_FOLDERS:
@@ -105,7 +129,7 @@ class Outside:
             name: os.stat(f"/proc/self/ns/{name}").st_ino for name in spaces
         }
         self.facts["disk"] = first_disk()
-        self._listen()
+        host.within(self._listen)
         self._share_memory()
 
     def put(self, path: Path, text: str) -> Path:
@@ -145,7 +169,7 @@ def first_disk() -> int:
 class Probed:
     """Runs the tries as an instance of a level, beside other tenants, when first asked for it."""
 
-    def __init__(self, engine: EngineRun) -> None:
+    def __init__(self, engine: EngineThere) -> None:
         self.engine = engine
         self._found: dict[str, dict[str, str]] = {}
 
@@ -158,7 +182,6 @@ class Probed:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
     """Start the engine, another tenant and what the host has."""
-    require_root()
     folder = tmp_path_factory.mktemp("probe")
     folder.chmod(0o755)  # a user of its own has to come in
     for path in SOURCES.glob("*.py"):
@@ -172,9 +195,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
         secret=SECRET,
         private_port=private_port,
     )
-    engine = EngineRun(folder, config)
     with ExitStack() as undo:
-        outside = Outside(undo, folder)
+        there = undo.enter_context(world())
+        engine = EngineThere(folder, config, there)
+        outside = Outside(undo, folder, there.host)
         undo.callback(engine.end)
         engine.data_dir.mkdir(mode=0o700)
         (engine.data_dir / "api_token").write_text("0123456789abcdef" * 4)
@@ -182,9 +206,23 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
         for name in ("victim:x", "hidden:x"):
             engine.spawn(name)
             engine.wait_state(name, "healthy")
+        engine.spawn("open:x")
+        undo.enter_context(serving_at(engine.instance("open:x")["pid"]))
         facts = outside.facts | about_engine(engine) | {"private_port": private_port}
+        facts |= {"place_port": PORT, "places": places(engine)}
         (folder / "facts.json").write_text(json.dumps(facts))
         yield Probed(engine)
+
+
+def places(engine: EngineThere) -> dict[str, str]:
+    """Where somebody answers, by the words of the tries."""
+    return {
+        "an outbound instance's address": addresses_inside(engine, "open:x")[-1].partition("/")[0],
+        "an address of the host": HOST,
+        "a machine in the host's own network": LAN,
+        "a cloud's metadata service": METADATA,
+        "the internet": OUTSIDE,
+    }
 
 
 def about_engine(engine: EngineRun) -> dict[str, object]:
@@ -255,12 +293,21 @@ def reload(engine: EngineRun) -> None:
     assert status == 200, body
 
 
+@pytest.fixture
+def another(results: Probed, tmp_path: Path) -> Iterator[EngineThere]:
+    """Prepare a second engine on the host of the first."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    made = EngineThere(folder, "", results.engine.world)
+    yield made
+    made.end()
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_engine_follows_no_link_in_an_instances_folder(
-    make_engine: Callable[[str], EngineRun], results: Probed, tmp_path: Path, level: str
+    results: Probed, another: EngineThere, tmp_path: Path, level: str
 ) -> None:
     """What it counts, gives away with the folder and removes with it is the instance's own."""
-    require_root()
     if level == "sandbox":
         require_program("runsc")
     for each in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
@@ -270,7 +317,8 @@ def test_the_engine_follows_no_link_in_an_instances_folder(
     (bait / "file").write_bytes(b"x" * (3 << 20))
     links = LEAVE_LINKS.replace("{bait}", str(bait))
     config = f"[service.{level}]{links}{KINDS[level]}\n"
-    engine = make_engine(config)
+    engine = another
+    engine.config.write_text(config)
     tried = results.engine.data_dir / "run/gvisor.json"
     if tried.exists():  # to try the platforms again would take seconds
         (engine.data_dir / "run").mkdir(mode=0o700, parents=True)

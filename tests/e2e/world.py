@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from engine.kernel import syscalls
 from tests.e2e.engine_run import EngineRun, wait_until
+from tests.require import require_program, require_root
 
 T = TypeVar("T")
 
@@ -135,9 +136,30 @@ class EngineThere(EngineRun):
         return self.world.host.within(lambda: ask(host, path, timeout, token))
 
 
+def addresses_inside(run: EngineThere, name: str) -> list[str]:
+    pid = run.instance(name)["pid"]
+    text = run.world.host.run(f"nsenter --net=/proc/{pid}/ns/net ip -o addr")
+    return [line.split()[3] for line in text.splitlines()]
+
+
+@contextlib.contextmanager
+def serving_at(pid: int) -> Iterator[None]:
+    """Answer in the network of an instance, on all its addresses."""
+    enter = ["nsenter", f"--net=/proc/{pid}/ns/net"]
+    with subprocess.Popen([*enter, sys.executable, "-S", "-c", ANSWER]) as program:
+        wait_until(lambda: f":{PORT:04X} " in Path(f"/proc/{pid}/net/tcp").read_text(), "it is up")
+        try:
+            yield
+        finally:
+            program.kill()
+
+
 @contextlib.contextmanager
 def world() -> Iterator[World]:
-    """Make all of it, and take it away."""
+    """Make all of it, and take it away; a test is skipped where that cannot be had."""
+    require_root()
+    require_program("nft", "nftables")
+    require_program("ip", "iproute2")
     with contextlib.ExitStack() as ends:
         made = []
         for _ in range(3):

@@ -63,6 +63,8 @@ def victim(users: Host, tries: Path) -> Iterator[dict[str, object]]:
             "victim_port": port,
             "victim_socket": str(folder / "socket"),
             "private_port": 1,
+            "place_port": 1,
+            "places": {name.removeprefix("connect to "): "127.0.0.1" for name in SAME_NETWORK},
             "victim_dir": str(folder),
             "victim_cgroup": "",
         }

@@ -15,6 +15,7 @@ TITLES = {
     "namespace": "`namespace`",
     "strict": '`hardening = "strict"`',
     "private": '`"strict"`, `network = "private"`',
+    "outbound": '`"strict"`, `network = "outbound"`',
     "sandbox": "`sandbox`",
 }
 WORDS = {True: "**yes**", False: "no", None: "host", "own": "own"}

@@ -7,8 +7,8 @@ import struct
 from tries import Facts, attempt
 
 
-def connect(port: int) -> bool:
-    with socket.create_connection(("127.0.0.1", port), timeout=2):
+def connect(port: int, address: str = "127.0.0.1") -> bool:
+    with socket.create_connection((address, port), timeout=2):
         return True
 
 
@@ -32,6 +32,19 @@ def abstract(facts: Facts) -> object:
     with socket.socket(socket.AF_UNIX) as link:
         link.connect("\0" + facts["abstract"])
     return True
+
+
+for place in (
+    "an outbound instance's address",
+    "an address of the host",
+    "a machine in the host's own network",
+    "a cloud's metadata service",
+    "the internet",
+):
+
+    @attempt("network", f"connect to {place}")
+    def beyond(facts: Facts, place: str = place) -> object:
+        return connect(facts["place_port"], facts["places"][place])
 
 
 @attempt("network", "listen on a privileged port")

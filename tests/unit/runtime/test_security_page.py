@@ -17,6 +17,11 @@ def test_nothing_works_with_a_network_of_its_own() -> None:
     assert {row[LEVELS.index("private")] for row in EXPECTED.values()} == {False}
 
 
+def test_a_way_out_leads_to_the_internet_alone() -> None:
+    worst = [name for name, row in EXPECTED.items() if row[LEVELS.index("outbound")] is not False]
+    assert worst == ["connect to the internet"]
+
+
 def test_nothing_but_the_network_works_with_strict() -> None:
     worst = [name for name, row in EXPECTED.items() if row[LEVELS.index("strict")] is not False]
     assert all(name.startswith("connect to") for name in worst), worst
