@@ -1,12 +1,17 @@
 """Those who are slow on purpose are let go in time, and slow nobody else down."""
 
+import contextlib
+import re
+import subprocess
+import threading
 import time
 
 import pytest
 
-from engine.core.doorwire import RouteService
-from tests.e2e.door_apps import counting, say, upstream
+from engine.core.doorwire import RouteRules, RouteService
+from tests.e2e.door_apps import counting, response, say, upstream
 from tests.e2e.door_rig import body_of, door, instance, read_all, status_of
+from tests.require import require_program
 
 HOST = b"Host: a.api.localhost\r\n"
 
@@ -23,7 +28,60 @@ def end_of(sock, start):
     return read_all(sock), time.monotonic() - start
 
 
-def test_heads_that_never_end(rig):
+@contextlib.contextmanager
+def slow_attack(folder, *arguments):
+    """Run slowhttptest beside what is in the block; it must see all it opened closed."""
+    command = [require_program("slowhttptest"), "-c500", "-r250", "-l60", "-x10", "-p5", "-v1"]
+    with (folder / "slowhttptest").open("w+b") as out:
+        process = subprocess.Popen([*command, *arguments], stdout=out, stderr=out, cwd=folder)
+        try:
+            yield
+            process.wait(20)
+            out.seek(0)
+            text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", out.read().decode(errors="replace"))
+        finally:
+            process.kill()
+            process.wait()
+    assert "No open connections left" in text, text[-2000:]
+    assert re.findall(r"service available: +(\w+)", text)[-1] == "YES", text[-2000:]
+
+
+def test_five_hundred_that_send_slowly_are_closed_in_time(rig, tmp_path):
+    """Heads that never end, and beside them those that we write; nobody else is slowed down."""
+    with upstream(say(b"quick")) as app, slow_attack(tmp_path, "-H", "-i4", "-u", rig.url()):
+        rig.service(a=instance(app.port))
+        start = time.monotonic()
+        witness = threading.Thread(target=heads_that_never_end, args=(rig,))
+        witness.start()
+        times = []
+        while witness.is_alive():
+            asked = time.monotonic()
+            assert body_of(rig.get()) == b"quick"
+            times.append(time.monotonic() - asked)
+            time.sleep(0.1)
+        witness.join()
+        assert sorted(times)[len(times) // 2] < 0.05
+        assert max(times) < 1
+    assert time.monotonic() - start < 45
+
+
+def test_five_hundred_slow_bodies_are_closed_in_time(rig, tmp_path):
+    def patient(up, sock):
+        while head := up.request(sock):
+            while head.startswith(b"POST") and sock.recv(65536):
+                pass
+            sock.sendall(response(b"quick"))
+
+    with upstream(patient) as app:
+        services = {"api": RouteService(request_timeout=2, instances={"a": instance(app.port)})}
+        rig.table(routing=RouteRules(default="api:a"), **services)
+        start = time.monotonic()
+        with slow_attack(tmp_path, "-B", "-i1", "-s8192", "-u", rig.url()):
+            pass
+        assert time.monotonic() - start < 20
+
+
+def heads_that_never_end(rig):
     with rig.connect() as silent, rig.connect() as half, rig.connect() as second:
         second.sendall(b"GET / HTTP/1.1\r\nHost: nosuch.localhost\r\n\r\nGET / HT")
         start = time.monotonic()

@@ -1,0 +1,1 @@
+"""Fuzzing by coverage, run by hand: see each module."""
