@@ -61,6 +61,7 @@ class Client(Protocol):
         text: str = "",
         since_ns: int = 0,
         until_ns: int = 0,
+        context: int = 0,
         wait_end: int | None = None,
         wait_seconds: float = 0.0,
     ) -> LogWindow:
@@ -76,6 +77,7 @@ class Client(Protocol):
         is_backward: bool = False,
         is_regex: bool = False,
         limit: int = 1,
+        context: int = 0,
     ) -> LogMatches:
         """Search."""
         ...

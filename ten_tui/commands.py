@@ -8,6 +8,7 @@ from engine.core.wire import State
 from ten_tui import actions
 from ten_tui.deeds import unknown_instance, valid_names
 from ten_tui.limitcommands import LimitCommands
+from ten_tui.logcommands import LogCommands
 from ten_tui.store.arrange import ORDER, PaneId
 from ten_tui.store.picker import Item, Picker
 from ten_tui.store.table import GroupRow
@@ -26,7 +27,7 @@ _LINES = frozenset({PaneId.EVENTS, PaneId.CONFIG})
 _ALL = 1 << 30
 
 
-class Commands(LimitCommands, UserCommands, TimeCommands):
+class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
     """The actions of one console."""
 
     def __init__(self, console: Console) -> None:

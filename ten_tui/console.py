@@ -312,8 +312,10 @@ class Console:
             Mode.WEIGHT: self._set_weight,
             Mode.SAVE: self.reading.save,
             Mode.CONFIRM: self.deeds.typed,
+            Mode.JUMP: self._commands.jump_to,
+            Mode.COLUMNS: self._commands.show_columns,
         }
-        if text or mode not in {Mode.WEIGHT, Mode.SAVE}:
+        if text or mode not in {Mode.WEIGHT, Mode.SAVE, Mode.JUMP}:
             takers[mode](text)
 
     def _set_weight(self, text: str) -> None:

@@ -138,7 +138,8 @@ class Link:
                 text=query.text,
                 first=page.first - 1,
                 is_backward=True,
-                limit=page.count,
+                limit=max(1, page.count // (2 * query.context + 1)),
+                context=query.context,
             )
             lines = sorted(matches.lines, key=lambda line: line.number)
             return LogWindow(name=query.name, oldest=0, end=0, lines=lines)
@@ -154,6 +155,8 @@ class Link:
             stream=query.stream,
             text=query.text,
             since_ns=query.since_ns,
+            until_ns=query.until_ns,
+            context=query.context,
         )
 
     # --- threads ---
@@ -242,6 +245,8 @@ class Link:
                 stream=query.stream if wish.is_following else "",
                 text=query.text if wish.is_following else "",
                 since_ns=query.since_ns if wish.is_following else 0,
+                until_ns=query.until_ns if wish.is_following else 0,
+                context=query.context if wish.is_following else 0,
                 wait_end=end,
                 wait_seconds=_WAIT_SECONDS if end is not None else 0.0,
             )

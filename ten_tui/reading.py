@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +14,8 @@ from ten_tui import format as fmt
 from ten_tui.clipboard import write_private
 from ten_tui.link import LogWish
 from ten_tui.store.arrange import PaneId
-from ten_tui.store.logs import SINCE_PRESETS, LogQuery, Page, cursor_step
+from ten_tui.store.logs import SINCE_PRESETS, Page, cursor_step
+from ten_tui.store.structured import fields
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
@@ -21,9 +25,13 @@ if TYPE_CHECKING:
     from ten_tui.deeds import Deeds
     from ten_tui.link import Link
     from ten_tui.stage import Stage
+    from ten_tui.store.logs import LogQuery
     from ten_tui.store.ui import UiState
 
 ERRORS = r"\b(FATAL|PANIC|CRITICAL|ERROR|Error|error|Traceback|panic|Exception)\b"
+CONTEXTS = (0, 1, 2, 3, 5, 10, 20, 50)
+"""Lines around a match; the last is what the engine gives at most."""
+
 _SIDE = 8
 _STREAMS = {"": "stderr", "stderr": "stdout", "stdout": ""}
 _SEARCH_CALLS = 40
@@ -49,7 +57,7 @@ class Reading:
     def open(self, name: str) -> None:
         """Show the end of an instance's log; filters stay."""
         query = self._logs.query
-        self._logs.open(LogQuery(name, query.text, query.stream, query.since_ns))
+        self._logs.open(replace(query, name=name))
         self.watch()
 
     def watch(self) -> None:
@@ -164,6 +172,70 @@ class Reading:
         self._requery(since_ns=int((now - seconds) * 1e9) if seconds else 0)
         self._say(f"log since {label}", Ink.DIM)
 
+    def context(self, steps: int) -> None:
+        """Show more or fewer lines around those that have the text."""
+        if not self._logs.query.text:
+            self._say("lines around matches: filter first", Ink.DIM)
+            return
+        place = bisect_left(CONTEXTS, self._logs.query.context) + steps
+        self.set_context(CONTEXTS[max(0, min(len(CONTEXTS) - 1, place))])
+
+    def set_context(self, number: int) -> None:
+        """Show so many lines around those that have the text."""
+        self._requery(context=number)
+        self._say(f"{fmt.plural(number, 'line')} around each match", Ink.DIM)
+
+    def between(self, *, since: float | None = None, until: float | None = None) -> None:
+        """Show only what was written in a time, seconds since the epoch; 0 is no bound."""
+        if since is not None:
+            self._logs.since = 0
+            self._requery(since_ns=int(since * 1e9))
+        if until is not None:
+            self._requery(until_ns=int(until * 1e9))
+
+    def toggle_pretty(self) -> None:
+        """Lay JSON out over rows, or not."""
+        self._logs.is_pretty = not self._logs.is_pretty
+        self._logs.fields = ()
+        self._after()
+
+    def set_fields(self, names: tuple[str, ...]) -> None:
+        """Show fields of structured lines in columns; none for whole lines."""
+        self._logs.fields = names
+        self._logs.widths = {}
+        self._logs.column = 0
+        self._after()
+
+    def known_fields(self) -> list[str]:
+        """Name the fields of the lines at hand, the most frequent first."""
+        counts = Counter(name for line in self._logs.held[-200:] for name in fields(line.text))
+        return [name for name, _ in counts.most_common()]
+
+    def jump(self, at: float) -> None:
+        """Go to the first line written at a time or later, seconds since the epoch."""
+        name = self._logs.query.name
+        if not name:
+            self._say("no log is open", Ink.DIM)
+            return
+        since_ns = int(at * 1e9)
+
+        def job(client: Client) -> LogWindow:
+            return client.log_window(name, first=0, count=1, since_ns=since_ns)
+
+        self._link.ask(job, partial(self._jumped, name, fmt.clock(at)))
+
+    def _jumped(self, name: str, when: str, value: object, error: TenError | None) -> None:
+        if error is not None:
+            self._say(f"jump: {error}", Ink.BAD)
+        elif isinstance(value, LogWindow) and name == self._logs.query.name:
+            if not value.lines:
+                self._say(f"nothing was written since {when}", Ink.WARN)
+                return
+            number = value.lines[0].number
+            self._say(f"{when}: line {fmt.count(number)}", Ink.OK)
+            self._fetch(self._logs.go_to(number, self.height))
+            self._after()
+
     def clear(self) -> bool:
         """Take away search, then filters; tells whether there was any."""
         logs = self._logs
@@ -173,24 +245,14 @@ class Reading:
             logs.search, logs.match = "", -1
         elif logs.query.is_filtered:
             logs.since = 0
-            self._requery(text="", stream="", since_ns=0)
+            self._requery(text="", stream="", since_ns=0, until_ns=0, context=0)
         else:
             return False
         self._after()
         return True
 
-    def _requery(
-        self, text: str | None = None, stream: str | None = None, since_ns: int | None = None
-    ) -> None:
-        old = self._logs.query
-        self._logs.open(
-            LogQuery(
-                old.name,
-                old.text if text is None else text,
-                old.stream if stream is None else stream,
-                old.since_ns if since_ns is None else since_ns,
-            )
-        )
+    def _requery(self, **changes: str | int) -> None:
+        self._logs.open(replace(self._logs.query, **changes))  # type: ignore[arg-type]
         self._after()
 
     # --- searching ---

@@ -276,6 +276,7 @@ class Client:
         text: str = "",
         since_ns: int = 0,
         until_ns: int = 0,
+        context: int = 0,
         wait_end: int | None = None,
         wait_seconds: float = 0.0,
     ) -> LogWindow:
@@ -287,6 +288,7 @@ class Client:
             text=text,
             since=since_ns or None,
             until=until_ns or None,
+            context=context or None,
             after=wait_end,
             wait=wait_seconds or None,
         )
@@ -302,6 +304,7 @@ class Client:
         is_backward: bool = False,
         is_regex: bool = False,
         limit: int = 1,
+        context: int = 0,
     ) -> LogMatches:
         """Search from a line on; `next` of the answer goes on."""
         query = query_of(
@@ -310,6 +313,7 @@ class Client:
             backward="true" if is_backward else None,
             regex="true" if is_regex else None,
             limit=limit,
+            context=context or None,
         )
         return self._get(f"/api/v1/logs/{quoted(name)}/search{query}", LogMatches)
 

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from engine.core.wire import LogLine
 from ten_tui.format import clean
+from ten_tui.store.structured import columns, pretty, widths
 
 if TYPE_CHECKING:
     from engine.core.wire import LogWindow
@@ -40,11 +41,14 @@ class LogQuery:
     text: str = ""
     stream: str = ""
     since_ns: int = 0
+    until_ns: int = 0
+    context: int = 0
+    """Lines shown around each that has the text."""
 
     @property
     def is_filtered(self) -> bool:
         """Whether lines may be left out between two others."""
-        return bool(self.text or self.stream or self.since_ns)
+        return bool(self.text or self.stream or self.since_ns or self.until_ns)
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,28 @@ class LogRow:
     Attributes:
         line: The line it belongs to, None for a gap.
         offset: Where in the line's text it begins, in characters.
-        missing: Lines that were evicted here.
+        missing: Lines that were evicted here, or lie between two matches.
+        part: Which row of the line it is, where the line is laid out over several.
+        shown: What is drawn in the place of the line's text.
     """
 
     line: LogLine | None
     offset: int = 0
     missing: int = 0
+    part: int = 0
+    shown: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What the row is cut from."""
+        if self.shown is not None:
+            return self.shown
+        return self.line.text if self.line is not None else ""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the line begins with this row."""
+        return not self.offset and not self.part
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,9 @@ class Logs:
         mark: Number where the marked stretch begins, -1 for none.
         cursor: Number of the line under the reading cursor while paused.
         wanted_from: First line last asked for, to know a gap at the head.
+        is_pretty: JSON in lines is laid out over rows.
+        fields: Names of the fields that are shown in columns, none for whole lines.
+        widths: Of those columns, in cells.
     """
 
     query: LogQuery = field(default_factory=LogQuery)
@@ -104,6 +127,9 @@ class Logs:
     is_wrapped: bool = False
     has_times: bool = True
     since: int = 0
+    is_pretty: bool = False
+    fields: tuple[str, ...] = ()
+    widths: dict[str, int] = field(default_factory=dict)
 
     def open(self, query: LogQuery) -> None:
         """Look at something else, from its end."""
@@ -236,11 +262,15 @@ def rows_in_view(logs: Logs, height: int, width: int) -> list[LogRow]:
     """Lay out the rows of the pane: the last ones while following, else from the top line on."""
     if height <= 0 or width <= 0:
         return []
+    if logs.fields:
+        widths((line.text for line in logs.held), logs.fields, logs.widths)
     if logs.is_following:
         return _rows_to_end(logs, height, width)
     rows: list[LogRow] = []
     start = logs.index(logs.top)
     before = logs.top if not logs.query.is_filtered and not start else -1
+    if start and logs.query.context:
+        before = logs.held[start - 1].number + 1
     for line in logs.held[start:]:
         rows.extend(_gap(before, line, logs))
         rows.extend(_rows_of(line, logs, width))
@@ -252,8 +282,12 @@ def rows_in_view(logs: Logs, height: int, width: int) -> list[LogRow]:
 
 def _rows_to_end(logs: Logs, height: int, width: int) -> list[LogRow]:
     rows: list[LogRow] = []
+    after = -1
     for line in reversed(logs.held):
+        if logs.query.context and 0 <= line.number < after - 1:
+            rows.insert(0, LogRow(None, missing=after - line.number - 1))
         rows[:0] = _rows_of(line, logs, width)
+        after = line.number
         if len(rows) >= height:
             break
     return rows[-height:]
@@ -261,7 +295,8 @@ def _rows_to_end(logs: Logs, height: int, width: int) -> list[LogRow]:
 
 def _gap(expected: int, line: LogLine, logs: Logs) -> list[LogRow]:
     missing = line.number - expected
-    if expected < 0 or missing <= 0 or logs.query.is_filtered:
+    is_thin = logs.query.is_filtered and not logs.query.context
+    if expected < 0 or missing <= 0 or is_thin:
         return []
     return [LogRow(None, missing=missing)]
 
@@ -278,6 +313,11 @@ def _safe(lines: list[LogLine]) -> list[LogLine]:
 
 
 def _rows_of(line: LogLine, logs: Logs, width: int) -> list[LogRow]:
+    if logs.fields:
+        shown = columns(line.text, logs.fields, logs.widths)
+        return [LogRow(line, shown=shown)]
+    if logs.is_pretty and (laid := pretty(line.text)):
+        return [LogRow(line, part=part, shown=text) for part, text in enumerate(laid)]
     if not logs.is_wrapped or cell_len(line.text) <= width:
         return [LogRow(line)]
     if line.text.isascii():

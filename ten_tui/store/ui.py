@@ -25,6 +25,8 @@ class Mode(Enum):
     COMMAND = ":"
     WEIGHT = "weight "
     SAVE = "save to "
+    JUMP = "jump to "
+    COLUMNS = "columns "
     CONFIRM = "type the name "
 
 

@@ -28,6 +28,10 @@ def _stamp(time_ns: int) -> str:
     return fmt.clock_millis(time_ns)
 
 
+def _second(time_ns: int) -> str:
+    return fmt.clock(time_ns / 1e9)
+
+
 class LogPane(Pane):
     """The lower pane."""
 
@@ -87,14 +91,27 @@ class LogPane(Pane):
             notes.append(("paused", Ink.WARN))
             if logs.unseen:
                 notes.append((f"▼ {fmt.count(logs.unseen)} new", Ink.ACCENT))
+        return [*notes, *self._filters()]
+
+    def _filters(self) -> list[tuple[str, Ink]]:
+        logs = self._ui.logs
+        notes: list[tuple[str, Ink]] = []
         if logs.search:
             notes.append((f"/{logs.search}", Ink.INFO))
         if logs.query.text:
-            notes.append((f"&{logs.query.text}", Ink.INFO))
+            around = f" ±{logs.query.context}" if logs.query.context else ""
+            notes.append((f"&{logs.query.text}{around}", Ink.INFO))
         if logs.query.stream:
             notes.append((f"{logs.query.stream} only", Ink.INFO))
-        if logs.since:
-            notes.append((f"since {SINCE_PRESETS[logs.since][0]}", Ink.INFO))
+        if logs.query.since_ns:
+            since = SINCE_PRESETS[logs.since][0] if logs.since else _second(logs.query.since_ns)
+            notes.append((f"since {since}", Ink.INFO))
+        if logs.query.until_ns:
+            notes.append((f"until {_second(logs.query.until_ns)}", Ink.INFO))
+        if logs.fields:
+            notes.append((f"columns {','.join(logs.fields)}", Ink.FAINT))
+        elif logs.is_pretty:
+            notes.append(("JSON", Ink.FAINT))
         if logs.is_wrapped:
             notes.append(("wrap", Ink.FAINT))
         return notes
@@ -103,7 +120,8 @@ class LogPane(Pane):
         logs, style = self._ui.logs, self.palette.style
         line = row.line
         if line is None:
-            text = f"⋯ {fmt.plural(row.missing, 'line')} evicted from the ring ⋯"
+            where = "between" if logs.query.context else "evicted from the ring"
+            text = f"⋯ {fmt.plural(row.missing, 'line')} {where} ⋯"
             return Line().to(_GUTTER, style(Ink.TEXT)).put(text, style(Ink.FAINT))
         first, last = logs.stretch()
         is_marked = logs.mark >= 0 and first <= line.number <= last
@@ -117,9 +135,9 @@ class LogPane(Pane):
         side = Ink.BAD if level and level.ink is Ink.BAD else Ink.WARN if is_stderr else Ink.TEXT
         drawn = Line()
         gutter = "▎" if is_stderr or (level and level.ink is Ink.BAD) else " "
-        drawn.put(gutter if not row.offset else " ", style(side, ground))
+        drawn.put(gutter if row.is_first else " ", style(side, ground))
         if logs.has_times:
-            stamp = _stamp(line.time_ns) if not row.offset else ""
+            stamp = _stamp(line.time_ns) if row.is_first else ""
             drawn.put(f"{stamp:<{_STAMP}}", style(Ink.FAINT, ground))
         drawn.put(" ", style(Ink.TEXT, ground))
         self._text(drawn, row, ground)
@@ -131,11 +149,14 @@ class LogPane(Pane):
         if line is None:
             return
         room = self.text_width
+        text = row.text
         start = row.offset if logs.is_wrapped else logs.column
-        end = min(len(line.text), start + room)
-        for piece, ink, is_match in self._pieces(line.text, start, end):
+        end = min(len(text), start + room)
+        is_beside = bool(logs.query.context) and logs.query.text not in line.text
+        for piece, ink, is_match in self._pieces(text, start, end):
+            ink = Ink.DIM if is_beside and ink is Ink.TEXT else ink  # noqa: PLW2901
             drawn.put(piece, self.palette.style(ink, Ground.MATCH if is_match else ground))
-        if line.cut_bytes and start + room >= len(line.text):
+        if line.cut_bytes and start + room >= len(text):
             note = f" … {fmt.size(line.cut_bytes)} more"
             drawn.put(note, self.palette.style(Ink.FAINT, ground))
 

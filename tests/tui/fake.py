@@ -540,6 +540,7 @@ class FakeClient:
         text: str = "",
         since_ns: int = 0,
         until_ns: int = 0,
+        context: int = 0,
         wait_end: int | None = None,
         wait_seconds: float = 0.0,
     ) -> LogWindow:
@@ -561,9 +562,25 @@ class FakeClient:
                 and (not until_ns or line.time_ns < until_ns)
             )
 
-        return self.engine.window(
+        found = self.engine.window(
             name, first, count, keep, is_filtered=bool(stream or text or since_ns or until_ns)
         )
+        return self._around(found, context) if context and text else found
+
+    def _around(self, found: LogWindow, context: int) -> LogWindow:
+        end, lines = found.end, self.engine.lines.get(found.name)
+        known = {one.number: one for one in lines} if lines is not None else None
+        numbers = {
+            number
+            for one in found.lines
+            for number in range(one.number - context, one.number + context + 1)
+            if found.oldest <= number < end
+        }
+        around = [
+            known[n] if known is not None else self.engine.line(found.name, n)
+            for n in sorted(numbers)
+        ]
+        return msgspec.structs.replace(found, lines=around)
 
     def log_search(
         self,
@@ -574,6 +591,7 @@ class FakeClient:
         is_backward: bool = False,
         is_regex: bool = False,
         limit: int = 1,
+        context: int = 0,
     ) -> LogMatches:
         self._check()
         import re

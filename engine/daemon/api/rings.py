@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from engine.daemon.api.context import MAX_CONTEXT, with_context
 from engine.daemon.api.guard import credential
 from engine.daemon.api.instances import path_name
 from engine.daemon.api.replies import read_query, reply
@@ -26,6 +27,7 @@ MAX_WAIT_SECONDS = 30.0
 
 Number = Annotated[int, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_LINES)]
+Context = Annotated[int, msgspec.Meta(ge=0, le=MAX_CONTEXT)]
 Wait = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_WAIT_SECONDS)]
 
 
@@ -37,6 +39,8 @@ class WindowQuery(msgspec.Struct, kw_only=True):
         after: Answer once the ring's end is past this number...
         wait: ...or after this many seconds.
         since, until: Nanoseconds since the epoch.
+        context: So many lines around each that has the text, whatever they say.
+            Of a page from `first` on, `count` counts them too.
     """
 
     first: Number | None = None
@@ -47,6 +51,7 @@ class WindowQuery(msgspec.Struct, kw_only=True):
     until: Number = 0
     after: Number | None = None
     wait: Wait = 0.0
+    context: Context = 0
 
 
 class SearchQuery(msgspec.Struct, kw_only=True):
@@ -57,6 +62,7 @@ class SearchQuery(msgspec.Struct, kw_only=True):
     backward: bool = False
     regex: bool = False
     limit: Count = 1
+    context: Context = 0
 
 
 class Rings:
@@ -99,30 +105,41 @@ class Rings:
             head = await self._control.log_window(name, count=1)
 
     async def _read(self, name: str, query: WindowQuery) -> LogWindow:
-        return await self._control.log_window(
+        context = query.context if query.text else 0
+        # The end of a log is asked for a number of rows; a page goes on where it ended, so that
+        # fewer matches leave room for what is around them.
+        room = query.count if query.first is None else query.count // (2 * context + 1)
+        found = await self._control.log_window(
             name,
             first=query.first,
-            count=query.count,
+            count=max(1, room),
             stream=query.stream,
             text=query.text,
             since_ns=query.since,
             until_ns=query.until,
         )
+        if not context:
+            return found
+        lines = await with_context(self._control, name, found.lines, context)
+        lines = lines[-query.count :] if query.first is None else lines
+        return msgspec.structs.replace(found, lines=lines)
 
     async def search(self, request: Request) -> Response:
         """Find a text from a line on; answers within a quarter of a second, found or not."""
         name = path_name(request)
         query = read_query(request, SearchQuery)
-        return reply(
-            await self._control.log_search(
-                name,
-                text=query.text,
-                first=query.first,
-                is_backward=query.backward,
-                is_regex=query.regex,
-                limit=query.limit,
-            )
+        found = await self._control.log_search(
+            name,
+            text=query.text,
+            first=query.first,
+            is_backward=query.backward,
+            is_regex=query.regex,
+            limit=query.limit,
         )
+        if query.context:
+            lines = await with_context(self._control, name, found.lines, query.context)
+            found = msgspec.structs.replace(found, lines=lines)
+        return reply(found)
 
     async def raw(self, request: Request) -> Response:
         """Give the bytes as the instance wrote them."""
