@@ -17,6 +17,7 @@ from engine.core.names import split_instance
 from ten_tui.cli.handover import engine_command, serve_arguments
 from ten_tui.cli.main import EXIT_USAGE, endpoint_of
 from ten_tui.cli.parser import make_parser
+from ten_tui.cli.plain import plain
 from ten_tui.client import Endpoint, connect, find_engine
 from ten_tui.client.endpoint import SOCKET, data_dir_of
 
@@ -34,6 +35,11 @@ _LOCK_FIELDS = 6
 
 def alone(options: argparse.Namespace) -> int:
     """Attach; where no engine runs, offer to start one; without a terminal, print what runs."""
+    if options.plain:
+        return plain(endpoint_of(options), is_following=options.follow)
+    if options.follow:
+        message = "--follow goes with --plain"
+        raise TenError(message, hint="`ten logs -f` follows what instances write")
     try:
         endpoint = endpoint_of(options)
         is_up = _is_up(endpoint)
@@ -91,6 +97,8 @@ def console(options: argparse.Namespace) -> int:
     if options.logs:
         split_instance(options.logs)
     endpoint = endpoint_of(options)
+    if options.plain:
+        return plain(endpoint, is_following=options.follow)
     with connect(endpoint) as client:
         client.engine()
     return _show(endpoint, options.logs)
@@ -99,7 +107,10 @@ def console(options: argparse.Namespace) -> int:
 def _show(endpoint: Endpoint, logs: str) -> int:
     if not _is_terminal():
         message = "The console needs a terminal"
-        raise TenError(message, hint="`ten ps` and `ten logs` print to anything")
+        raise TenError(message, hint="`ten --plain`, `ten ps` and `ten logs` print to anything")
+    if os.environ.get("TERM", "dumb") == "dumb":
+        print("TERM=dumb: the console as lines of text (ten --plain)", file=sys.stderr)
+        return plain(endpoint, is_following=False)
     from ten_tui.app import run
 
     return run(endpoint, logs=logs or None)

@@ -102,6 +102,7 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         **{name: _lazy("instances", name) for name in _INSTANCE_COMMANDS},
         "token-gen": _lazy("handover", "token_gen"),
         "inspect": _lazy("inspecting", "inspect"),
+        "top": _lazy("top", "top"),
         "consoles": _lazy("consoles", "consoles"),
         "metrics": _lazy("metrics", "metrics"),
         "logs": _lazy("logs", "logs"),

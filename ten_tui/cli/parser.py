@@ -9,6 +9,7 @@ from engine.core.names import domain_name
 
 MAX_WEIGHT = 100
 MAX_PORT = 65535
+_ORDERS = ("name", "state", "cpu", "memory", "req/s", "p95", "err/s", "log/min", "up", "restarts")
 
 
 def _named(text: str) -> str:
@@ -51,6 +52,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "-V", "--version", action=_Version, nargs=0, help="show the version and exit"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="print what the console shows as lines of text"
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="with --plain: go on with what happens"
     )
     commands = _Commands(parser, common)
     _add_engine(commands)
@@ -142,8 +149,15 @@ def _add_engine(commands: _Commands) -> None:
     serve.option("--email", default="", text=argparse.SUPPRESS)
     up.flag("--detach", text="do not attach the console")
     commands.add("down", "stop the engine and its instances")
+    top = commands.add("top", "the instance table alone, drawn anew each second")
+    top.option("-n", "--number", type=_count, default=0, text="so many tables [until Ctrl-C]")
+    top.flag("--once", text="one table")
+    top.option("--sort", default="name", choices=_ORDERS, text="name, state, cpu, memory, ...")
+    top.option("--filter", metavar="WORDS", default="", text="api state:failed -word")
     commands.add("consoles", "list who is attached to the engine")
     console = commands.add("console", "attach the console")
+    console.flag("--plain", text="print what it shows as lines of text")
+    console.flag("--follow", text="with --plain: go on with what happens")
     console.option("--logs", metavar="SERVICE:ID", default="", text="open this log and follow it")
 
 
