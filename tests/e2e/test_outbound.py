@@ -17,6 +17,7 @@ import pytest
 
 from tests import leaks
 from tests.e2e.engine_run import wait_until
+from tests.e2e.standing import held
 from tests.e2e.world import (
     GATEWAY,
     HOST,
@@ -212,6 +213,14 @@ def test_nothing_is_left_of_them(run: EngineThere) -> None:
     assert run.spawn("broken:x")[0] == 500
     run.wait_state("broken:x", "failed")
     wait_until(lambda: len(there.interfaces()) == 1, "nothing is left of what failed")
+    before = {name: held(run.pid(name)) for name in ("engine", "keeper")}
+    for _ in range(3):
+        assert run.spawn("web:b")[0] == 200
+        run.spawn("broken:x")
+        run.wait_state("web:b", "healthy")
+        assert run.stop_instance("web:b") == 204
+    for name, descriptors in before.items():
+        wait_until(lambda name=name, same=descriptors: held(run.pid(name)) == same, name)
     assert run.stop() == 0
     wait_until(lambda: not there.interfaces(), "all are gone")
     assert (there.tables(), there.forwards("up0")) == ([], False)

@@ -5,16 +5,19 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from engine.kernel.seccomp import Argument, Rule, compile_filter
-from tests.e2e.engine_run import TENANT, EngineRun
+from tests.e2e.engine_run import TENANT
+from tests.e2e.world import HOST, OUTSIDE, PORT, EngineThere, world
 from tests.require import require_program, require_root
 
 UNIT = Path(__file__).parents[2] / "docs" / "ten.service"
+GUEST = f"{sys.executable} -S {Path(__file__).parent / 'guest.py'}"
 CONFIG = f"""
 [service.web]
 command = "{TENANT}"
@@ -30,6 +33,13 @@ port = 80
 health = "/health"
 stop_grace = 1
 
+[service.out]
+command = "{GUEST}"
+hardening = "strict"
+network = "outbound"
+health = "/health"
+stop_grace = 1
+
 [service.plain]
 command = "{TENANT}"
 isolation = "process"
@@ -39,6 +49,7 @@ stop_grace = 1
 [instances]
 web = ["a"]
 private = ["a"]
+out = ["a"]
 plain = ["a"]
 """
 
@@ -81,7 +92,7 @@ def unit_filter() -> list[Rule]:
     return [*rules, Rule("openat2", errno=errno.ENOSYS)]
 
 
-class UnitRun(EngineRun):
+class UnitRun(EngineThere):
     """An engine with the capabilities and the calls the unit leaves it."""
 
     def popen(self, *arguments: str, doors: int = 1) -> subprocess.Popen[bytes]:
@@ -97,13 +108,13 @@ class UnitRun(EngineRun):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> UnitRun:
-    require_root()
+def run(tmp_path: Path) -> Iterator[UnitRun]:
     require_program("setpriv", "util-linux")
     require_program("systemd-analyze", "systemd")
     folder = tmp_path / "run"
     folder.mkdir()
-    return UnitRun(folder, CONFIG)
+    with world() as there:
+        yield UnitRun(folder, CONFIG, there)
 
 
 def test_the_engine_works_with_what_the_unit_leaves_it(run: UnitRun) -> None:
@@ -111,7 +122,7 @@ def test_the_engine_works_with_what_the_unit_leaves_it(run: UnitRun) -> None:
     assert all(name.replace("_", "").isalpha() for name in taken_away())
     try:
         run.start()
-        for name in ("web:a", "private:a", "plain:a"):
+        for name in ("web:a", "private:a", "out:a", "plain:a"):
             run.wait_state(name, "healthy")
             found = run.get(f"/api/instances/{name}/inspect")
             assert found["mismatches"] == []
@@ -121,6 +132,7 @@ def test_the_engine_works_with_what_the_unit_leaves_it(run: UnitRun) -> None:
         assert "\nSeccomp:\t2\n" in Path(f"/proc/{plain.pid}/status").read_text()
         run.kill_engine()
         assert run.visit("a.web")[0] == run.visit("a.private")[0] == 200
+        assert run.visit("a.out", f"/dial/{OUTSIDE}/{PORT}")[1] == f"reached hello {HOST}"
     finally:
         run.end()
 
