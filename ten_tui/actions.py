@@ -167,15 +167,16 @@ _LOGS = (
 _TIME = (
     Action(
         "span_less",
-        "graphs: less of the past, from 5 minutes",
+        "graphs: less, from 5 minutes",
         ("+", "="),
         _in(DETAIL),
         "Time",
         "span",
     ),
-    Action("span_more", "graphs: more of the past, to 90 days", ("-",), _in(DETAIL), "Time"),
+    Action("span_more", "graphs: more, to 90 days", ("-",), _in(DETAIL), "Time"),
     Action("column_earlier", "time cursor a column back", ("left",), _in(DETAIL), "Time", "time"),
     Action("column_later", "time cursor a column on", ("right",), _in(DETAIL), "Time"),
+    Action("histogram", "rate and errors over time", ("h",), _in(LOG), "Time"),
     Action("look_here", "look at the time of this line", ("@",), _in(LOG, EVENTS), "Time"),
     Action("earlier", "all panes back in time", ("[",), group="Time"),
     Action("later", "all panes on in time", ("]",), group="Time"),

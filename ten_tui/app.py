@@ -220,6 +220,10 @@ class TenApp(App[int]):
         """Give the room of the graphs."""
         return self._main.graph_room() if self._main is not None else (0, 0)
 
+    def histogram_columns(self) -> int:
+        """Give the room of the histogram above the log."""
+        return self._main.histogram_columns() if self._main is not None else 0
+
     def log_in_view(self) -> tuple[int, int]:
         """Give the first and last log line in view."""
         shown = self._main.log_pane.shown if self._main is not None else []

@@ -82,6 +82,8 @@ class Console:
             self._open_wanted_log()
             self.looking.attach()
         panes = {pane for flag, names in _PANES_OF if flag & change for pane in names}
+        if Change.SAMPLES in change and self.looking.histogram_moved():
+            panes.add(PaneId.LOG)
         self._stage.repaint(panes)
         self.selection_changed()
 
@@ -191,6 +193,10 @@ class Console:
     def point(self, x: int) -> None:
         """Look at the time of a cell of the graphs."""
         self.looking.point(x)
+
+    def point_log(self, x: int) -> None:
+        """Look at the time of a cell of the histogram."""
+        self.looking.point_log(x)
 
     def wheel(self, pane: PaneId, steps: int) -> None:
         """Scroll the pane under the mouse."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.core.errors import NotFound
 from engine.core.moments import Moment
-from ten_tui.store import charts
+from ten_tui.store import charts, histogram
 from ten_tui.store.arrange import PaneId
 from ten_tui.store.graph import Rendering
 from ten_tui.store.timeline import SPANS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ten_tui.link import Link
     from ten_tui.reading import Reading
     from ten_tui.stage import Stage
-    from ten_tui.store.past import Window
+    from ten_tui.store.past import Past, Window
     from ten_tui.store.ui import UiState
 
 FRESH_SECONDS = 600.0
@@ -29,12 +30,28 @@ FRESH_SECONDS = 600.0
 SLOW_MS = 250.0
 """From this round trip on, less is asked for: fewer graphs, and points half as dense."""
 
+_UNSTREAMED_SECONDS = 15.0
 _SLOW_CHARTS = 3
 _MANY = 100
 """Instances; of more, only those in view are asked for."""
 
 _EVENTS = 1000
 _FOLLOWERS = (PaneId.TABLE, PaneId.DETAIL, PaneId.EVENTS)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What graphs need, and where it goes."""
+
+    past: Past
+    name: str
+    metrics: tuple[str, ...]
+    window: Window
+    fresh_seconds: float
+
+    @property
+    def is_met(self) -> bool:
+        return self.past.has(self.name, self.metrics, self.window, self.fresh_seconds)
 
 
 class Looking:
@@ -52,6 +69,7 @@ class Looking:
         self._is_asking = False
         self._asked_at: float | None = None
         self._has_events = False
+        self._histogram_window: Window | None = None
 
     @property
     def _is_slow(self) -> bool:
@@ -63,6 +81,7 @@ class Looking:
         """Fill the sparklines of the table from what is kept, and ask for the rest anew."""
         view = self._ui.view
         view.past.forget()
+        view.log_past.forget()
         self._has_events = False
         at = view.now
         names = self._in_view()
@@ -74,47 +93,62 @@ class Looking:
             self._stage.repaint((PaneId.TABLE,))
 
     def refresh(self) -> None:
-        """Ask for what the graphs in view lack; where nothing is lacking nothing is asked."""
+        """Ask for what is in view and lacking; where nothing is lacking nothing is asked."""
+        if not self._ui.view.is_live or self._is_asking:
+            return
+        for wish in (self._graphs_wish(), self._histogram_wish()):
+            if wish is not None and not wish.is_met:
+                self._ask(wish)
+                return
+
+    def _graphs_wish(self) -> _Wish | None:
+        ui = self._ui
         columns, rows = self._stage.graph_room()
-        view, name = self._ui.view, self._ui.table.selected
-        metrics = self._metrics(rows)
-        if not columns or not metrics or not name or not view.is_live or self._is_asking:
-            return
-        window = charts.window_of(self._ui.timeline, self._ui.rendering, view.now, columns)
-        fresh = FRESH_SECONDS if self._ui.timeline.is_now else 0.0
-        if view.past.has(name, metrics, window, fresh):
-            return
-        self._is_asking = True
-        step = window.step * (2 if self._is_slow else 1)
-
-        def job(client: Client) -> object:
-            return client.kept_list(
-                name, metrics, since=window.since, until=window.until, step=step
-            )
-
-        self._link.ask(job, partial(self._took_past, name, metrics, window))
-
-    def _metrics(self, rows: int) -> tuple[str, ...]:
         found = charts.layout(rows)
         if self._is_slow:
             found = charts.Layout(found.charts[:_SLOW_CHARTS], found.rows)
-        return found.metrics
+        name = ui.table.selected
+        if not columns or not found.metrics or not name:
+            return None
+        window = charts.window_of(ui.timeline, ui.rendering, ui.view.now, columns)
+        fresh = FRESH_SECONDS if ui.timeline.is_now else 0.0
+        return _Wish(ui.view.past, name, found.metrics, window, fresh)
 
-    def _took_past(
-        self,
-        name: str,
-        metrics: tuple[str, ...],
-        window: Window,
-        value: object,
-        error: TenError | None,
-    ) -> None:
+    def _histogram_wish(self) -> _Wish | None:
+        ui = self._ui
+        columns, name = self._stage.histogram_columns(), ui.logs.query.name
+        if not columns or not name:
+            return None
+        window = histogram.window_of(ui.timeline, ui.view.now, columns)
+        fresh = FRESH_SECONDS if name == ui.view.history_of else _UNSTREAMED_SECONDS
+        fresh = fresh if ui.timeline.is_now else 0.0
+        return _Wish(ui.view.log_past, name, histogram.METRICS, window, fresh)
+
+    def histogram_moved(self) -> bool:
+        """Tell whether the histogram shows another stretch of time than it did."""
+        wish = self._histogram_wish()
+        window = wish.window if wish is not None else None
+        before, self._histogram_window = self._histogram_window, window
+        return window != before
+
+    def _ask(self, wish: _Wish) -> None:
+        self._is_asking = True
+        window, step = wish.window, wish.window.step * (2 if self._is_slow else 1)
+
+        def job(client: Client) -> object:
+            return client.kept_list(
+                wish.name, wish.metrics, since=window.since, until=window.until, step=step
+            )
+
+        self._link.ask(job, partial(self._took_past, wish))
+
+    def _took_past(self, wish: _Wish, value: object, error: TenError | None) -> None:
         self._is_asking = False
         if error is not None and not isinstance(error, NotFound) and self._ui.view.is_live:
             self._say(f"the past: {error}", Ink.WARN)
-        if name == self._ui.table.selected:
-            found = value if isinstance(value, list) else []
-            self._ui.view.past.take(name, metrics, window, found)
-            self._stage.repaint((PaneId.DETAIL,))
+        found = value if isinstance(value, list) else []
+        wish.past.take(wish.name, wish.metrics, wish.window, found)
+        self._stage.repaint((PaneId.DETAIL, PaneId.LOG))
         self.refresh()  # another instance, or another time, may be in view by now
 
     def zoom(self, steps: int) -> None:
@@ -126,7 +160,7 @@ class Looking:
             return
         self._load_events()
         self.refresh()
-        self._stage.repaint((PaneId.DETAIL,))
+        self._stage.repaint((PaneId.DETAIL, PaneId.LOG))
 
     def next_rendering(self) -> None:
         """Draw graphs with something else."""
@@ -134,7 +168,7 @@ class Looking:
         self._ui.rendering = kinds[(kinds.index(self._ui.rendering) + 1) % len(kinds)]
         self._say(f"graphs in {self._ui.rendering.value}", Ink.DIM)
         self.refresh()
-        self._stage.repaint((PaneId.DETAIL,))
+        self._stage.repaint((PaneId.DETAIL, PaneId.LOG))
 
     # --- the time cursor ---
 
@@ -161,6 +195,13 @@ class Looking:
         window = charts.window_of(self._ui.timeline, self._ui.rendering, now, room)
         columns = self._ui.rendering.columns
         self.go(window.since + (x * columns + columns / 2) * window.step)
+
+    def point_log(self, x: int) -> None:
+        """Look at the time of a cell of the log's histogram."""
+        columns = self._stage.histogram_columns()
+        if 0 <= x < columns:
+            window = histogram.window_of(self._ui.timeline, self._ui.view.now, columns)
+            self.go(window.since + (x + 0.5) * window.step)
 
     def go(self, at: float, origin: PaneId | None = None) -> None:
         """Look at a time; the pane it was read in stays as it is."""

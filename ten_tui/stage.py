@@ -35,6 +35,10 @@ class Stage(Protocol):
         """Give the cells a graph is wide and the rows there are for graphs; 0 if out of sight."""
         ...
 
+    def histogram_columns(self) -> int:
+        """Give the cells of the histogram above the log; 0 if there is none."""
+        ...
+
     def log_in_view(self) -> tuple[int, int]:
         """Give the numbers of the first and last log line in view, -1 where there is none."""
         ...

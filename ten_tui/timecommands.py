@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ten_tui.panecommands import PaneCommands
+from ten_tui.store.arrange import PaneId
 from ten_tui.store.timeline import STEPS
 
 
@@ -16,6 +17,13 @@ class TimeCommands(PaneCommands):
     def span_more(self) -> None:
         """Show more of the past."""
         self._console.looking.zoom(1)
+
+    def histogram(self) -> None:
+        """Show the log's rate above its lines, or not."""
+        self._ui.has_histogram = not self._ui.has_histogram
+        self._console.reading.watch()
+        self._console.looking.refresh()
+        self._console.stage.repaint((PaneId.LOG,))
 
     def rendering(self) -> None:
         """Draw graphs with something else."""

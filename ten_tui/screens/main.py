@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from ten_tui.store.arrange import ORDER, PaneId, arrange
+from ten_tui.store.histogram import LABEL
 from ten_tui.widgets.config import ConfigPane
 from ten_tui.widgets.detail import Detail
 from ten_tui.widgets.events import EventsPane
@@ -45,6 +46,9 @@ class Keys(Protocol):
 
     def point(self, x: int) -> None:
         """Take a click at a cell of the graphs."""
+
+    def point_log(self, x: int) -> None:
+        """Take a click at a cell of the histogram above the log."""
 
     def wheel(self, pane: PaneId, steps: int) -> None:
         """Take a turn of the wheel over a pane."""
@@ -151,7 +155,15 @@ class MainScreen(Screen[None]):
     def body_height(self, pane: PaneId) -> int:
         """Give the rows a pane has for its lines."""
         box = self.arrangement.panes.get(pane)
-        return max(1, box.height - 1) if box is not None else 1
+        if box is None:
+            return 1
+        above = 2 if pane is PaneId.LOG and self.histogram_columns() else 1
+        return max(1, box.height - above)
+
+    def histogram_columns(self) -> int:
+        """Give the cells of the histogram above the log."""
+        box = self.arrangement.panes.get(PaneId.LOG)
+        return self.log_pane.histogram_columns(box.width, box.height) if box is not None else 0
 
     def graph_room(self) -> tuple[int, int]:
         """Give the cells a graph is wide, and the rows there are for graphs."""
@@ -176,6 +188,8 @@ class MainScreen(Screen[None]):
         if pane is not None:
             if pane is PaneId.DETAIL:
                 self._keys.point(event.x - SCALE - 1)
+            elif pane is PaneId.LOG and event.y == 1 and self.histogram_columns():
+                self._keys.point_log(event.x - LABEL)
             self._keys.click(pane, event.y, is_double=event.chain > 1)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

@@ -37,13 +37,15 @@ class Rendering(Enum):
     @property
     def levels(self) -> int:
         """Steps of height in a cell."""
-        return {Rendering.BRAILLE: 4, Rendering.BLOCKS: 8, Rendering.PLAIN: 2}[self]
+        return 4 if self is Rendering.BRAILLE else 8 if self is Rendering.BLOCKS else 2
 
-    def cell(self, heights: Sequence[int]) -> str:
-        """Draw one cell of columns of so many steps."""
+    def cell(self, heights: Sequence[int], floor: int) -> str:
+        """Draw one cell of columns of so many steps, of which `floor` lie below it."""
         if self is Rendering.BRAILLE:
-            return chr(_BRAILLE + (_LEFT[heights[0]] | _RIGHT[heights[1]]))
-        return fmt.BLOCKS[heights[0]] if self is Rendering.BLOCKS else " .#"[heights[0]]
+            left, right = (max(0, min(4, height - floor)) for height in heights)
+            return chr(_BRAILLE + (_LEFT[left] | _RIGHT[right]))
+        step = min(self.levels, heights[0] - floor)
+        return fmt.BLOCKS[step] if self is Rendering.BLOCKS else " .#"[step]
 
     @property
     def limit(self) -> str:
@@ -156,45 +158,47 @@ def plot(values: Sequence[Bin | None], frame: Frame) -> Plot:
     `values` are as many as the graph is wide, times the columns of a cell.
     """
     kind, height = frame.rendering, frame.height
-    means = [_steps(value and value.mean, frame) for value in values]
-    highs = [_steps(value and value.high, frame) for value in values]
+    columns, levels = kind.columns, kind.levels
+    means = _cells([_steps(value and value.mean, frame) for value in values], columns)
+    highs = _cells([_steps(value and value.high, frame) for value in values], columns)
     limit_row = -1
     if 0 < frame.limit <= frame.top:
         limit_row = max(0, height - 1 - int(frame.limit / frame.top * height))
     rows, parts = [], []
     for row in range(height):
-        floor = (height - 1 - row) * kind.levels
+        floor = (height - 1 - row) * levels
+        blanks = _blanks(frame, len(means), is_limit=row == limit_row, is_top=row == 0)
         drawn = [
-            _cell(frame, place, floor, means, highs, is_limit=row == limit_row, is_top=row == 0)
-            for place in range(len(values) // kind.columns)
+            (kind.cell(mean, floor), Part.FILL)
+            if max(mean) > floor
+            else (kind.cell(high, floor), Part.PEAK)
+            if max(high) > floor
+            else blank
+            for mean, high, blank in zip(means, highs, blanks, strict=True)
         ]
+        if 0 <= frame.cursor < len(drawn):
+            char, part = drawn[frame.cursor]
+            is_blank = part not in {Part.FILL, Part.PEAK}
+            drawn[frame.cursor] = (kind.cursor if is_blank else char, Part.CURSOR)
         rows.append("".join(char for char, _ in drawn))
         parts.append(tuple(part for _, part in drawn))
     return Plot(tuple(rows), tuple(parts), limit_row, frame.top)
 
 
-def _cell(
-    frame: Frame,
-    place: int,
-    floor: int,
-    means: list[int],
-    highs: list[int],
-    *,
-    is_limit: bool,
-    is_top: bool,
-) -> tuple[str, Part]:
+def _cells(heights: list[int], columns: int) -> list[tuple[int, ...]]:
+    return list(zip(*(heights[place::columns] for place in range(columns)), strict=False))
+
+
+def _blanks(frame: Frame, width: int, *, is_limit: bool, is_top: bool) -> list[tuple[str, Part]]:
+    """Give what a row shows where no column reaches."""
     kind = frame.rendering
-    columns = range(place * kind.columns, (place + 1) * kind.columns)
-    is_here = place == frame.cursor
-    for heights, part in ((means, Part.FILL), (highs, Part.PEAK)):
-        here = [max(0, min(kind.levels, heights[column] - floor)) for column in columns]
-        if any(here):
-            return kind.cell(here), Part.CURSOR if is_here else part
-    if is_here:
-        return kind.cursor, Part.CURSOR
-    if is_top and not frame.throttled.isdisjoint(columns):
-        return kind.throttle, Part.THROTTLE
-    return (kind.limit, Part.LIMIT) if is_limit else (" ", Part.BLANK)
+    blank = (kind.limit, Part.LIMIT) if is_limit else (" ", Part.BLANK)
+    blanks = [blank] * width
+    if is_top:
+        for column in frame.throttled:
+            if column // kind.columns < width:
+                blanks[column // kind.columns] = (kind.throttle, Part.THROTTLE)
+    return blanks
 
 
 def _steps(value: float | None, frame: Frame) -> int:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from engine.core.metrics import KeptMetric, Point
-    from engine.core.wire import HostSample, Sample
+    from engine.core.wire import Sample
 
 
 class Bin(NamedTuple):
@@ -74,6 +74,8 @@ class Past:
     metrics: frozenset[str] = frozenset()
     points: dict[str, list[Point]] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
+    _window: Window | None = None
+    _binned: dict[str, Bins] = field(default_factory=dict)
 
     def take(
         self, name: str, metrics: Sequence[str], window: Window, found: Sequence[KeptMetric]
@@ -81,13 +83,14 @@ class Past:
         """Take an answer in the place of the one before."""
         self.name, self.metrics = name, frozenset(metrics)
         self.since, self.until, self.step = window.since, window.until, window.step
+        self._window = None
         self.points = {each.name: each.points for each in found}
         self.steps = {each.name: each.step for each in found}
 
     def forget(self) -> None:
         """Know nothing: the engine is another, or was away."""
         self.name, self.metrics = "", frozenset()
-        self.points, self.steps = {}, {}
+        self.points, self.steps, self._window = {}, {}, None
 
     def has(self, name: str, metrics: Sequence[str], window: Window, fresh_seconds: float) -> bool:
         """Tell whether it answers for a window, but for the newest seconds of it."""
@@ -101,6 +104,13 @@ class Past:
 
     def bins(self, metric: str, window: Window) -> Bins:
         """Bring what is kept of a metric to the columns of a window."""
+        if self._window != window:
+            self._window, self._binned = window, {}
+        if metric not in self._binned:
+            self._binned[metric] = self._bin(metric, window)
+        return self._binned[metric]
+
+    def _bin(self, metric: str, window: Window) -> Bins:
         span = self.steps.get(metric, 1)
         groups: list[list[Point]] = [[] for _ in range(window.bins)]
         for point in self.points.get(metric, ()):
@@ -119,18 +129,21 @@ def _of(group: list[Point]) -> Bin | None:
 
 
 def bin_samples(
-    samples: Iterable[Sample | HostSample],
-    value: Callable[[Sample], float] | Callable[[HostSample], float],
+    samples: Sequence[Sample],
+    value: Callable[[Sample], float],
     window: Window,
 ) -> Bins:
-    """Bring samples to the columns of a window."""
+    """Bring samples, oldest first, to the columns of a window."""
+    step, shift = window.step, window.bins - 1 - window.last
     sums = [0.0] * window.bins
     highs = [0.0] * window.bins
     counts = [0] * window.bins
-    for sample in samples:
-        place = window.place(sample.time)
-        if 0 <= place < window.bins:
-            found = value(sample)  # type: ignore[arg-type]  # samples and value are of one kind
+    for sample in reversed(samples):
+        place = int(sample.time // step) + shift
+        if place < 0:
+            break
+        if place < window.bins:
+            found = value(sample)
             sums[place] += found
             highs[place] = max(highs[place], found)
             counts[place] += 1
@@ -151,6 +164,8 @@ def join(kept: Bins, streamed: Bins, streamed_from: float, window: Window) -> Bi
 
 def combine(parts: Sequence[Bins], how: Callable[[Iterable[float]], float]) -> Bins:
     """Make one row of columns of several metrics': their sum, or the greatest."""
+    if len(parts) == 1:
+        return parts[0]
     found: Bins = []
     for column in zip(*parts, strict=True):
         known = [each for each in column if each is not None]

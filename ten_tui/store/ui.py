@@ -102,6 +102,7 @@ class UiState:
         share: How much more than its half the upper part has.
         timeline: Which time is looked at.
         rendering: What graphs are drawn with.
+        has_histogram: The log has its rate above the lines, where there is room.
         is_diff: The config pane shows the diff.
         keys: How the first key of an action is written, by its id; ":name" where it has none.
     """
@@ -117,6 +118,7 @@ class UiState:
     share: float = 0.0
     timeline: Timeline = field(default_factory=Timeline)
     rendering: Rendering = Rendering.BRAILLE
+    has_histogram: bool = True
     is_diff: bool = False
     mode: Mode = Mode.NONE
     prompt: Prompt = field(default_factory=Prompt)

@@ -103,6 +103,7 @@ class View:
         now: The engine's clock, as its newest sample gave it; ages are counted from it.
         history: Samples of the one instance whose graphs are shown, oldest first.
         then: What was at the time that is looked at; None while that is now.
+        log_past: What is kept of the log rate of the instance whose log is open.
         past: What is kept of its figures, as far as graphs need it.
     """
 
@@ -120,6 +121,7 @@ class View:
     history_of: str = ""
     then: Then | None = None
     past: Past = field(default_factory=Past)
+    log_past: Past = field(default_factory=Past)
     history: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_SECONDS))
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from ten_tui import format as fmt
+from ten_tui.store import histogram
 from ten_tui.store.arrange import PaneId
+from ten_tui.store.histogram import LABEL, columns_in
 from ten_tui.store.levels import find_level
 from ten_tui.store.logs import SINCE_PRESETS, rows_in_view
 from ten_tui.theme import Ground, Ink
@@ -47,22 +49,40 @@ class LogPane(Pane):
         stamp = _STAMP if self._ui.logs.has_times else 0
         return max(1, self.size.width - _GUTTER - stamp)
 
-    @property
-    def body_height(self) -> int:
-        """Rows left for lines."""
-        return max(0, self.size.height - 1)
-
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the head and the rows in view."""
         logs = self._ui.logs
-        self.shown = rows_in_view(logs, height - 1, self.text_width)
+        columns = self.histogram_columns(width, height)
+        self.shown = rows_in_view(logs, height - (2 if columns else 1), self.text_width)
         logs.see(self.shown)
         lines = [self._head(width)]
+        if columns:
+            lines.append(self._histogram(columns))
         if self.shown:
             lines.extend(self._row(row, width) for row in self.shown)
         else:
             lines.extend(self._empty(width))
         return lines
+
+    def histogram_columns(self, width: int, height: int) -> int:
+        """Tell how many cells the histogram has; 0 where there is none."""
+        return columns_in(width, height) if self._ui.has_histogram else 0
+
+    def _histogram(self, columns: int) -> Line:
+        """Draw the rate of the log over the span of the graphs, with the time cursor in it."""
+        ui, style = self._ui, self.palette.style
+        window = histogram.window_of(ui.timeline, ui.view.now, columns)
+        is_same = ui.logs.query.name == ui.view.history_of
+        history = ui.view.history if is_same else ()
+        lines, errors = histogram.rates(ui.view.log_past, history, window)
+        drawn = histogram.cells(lines, errors, ui.rendering)
+        at = ui.timeline.at
+        if at is not None and 0 <= (place := window.place(at)) < columns:
+            drawn[place] = (ui.rendering.cursor, Ink.ACCENT)
+        line = Line().put(f"{ui.timeline.label:>{LABEL - 1}} ", style(Ink.FAINT))
+        for ink, run in groupby(drawn, key=lambda cell: cell[1]):
+            line.put("".join(sign for sign, _ in run), style(ink))
+        return line
 
     def _head(self, width: int) -> Line:
         logs, style = self._ui.logs, self.palette.style

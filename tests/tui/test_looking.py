@@ -3,7 +3,9 @@
 import pytest
 
 from engine.core.wire import EventKind, LogLine, State
+from ten_tui.store.arrange import PaneId
 from ten_tui.store.graph import Rendering
+from ten_tui.store.histogram import METRICS
 from tests.tui.fake import T0, demo_engine
 from tests.tui.stage import Driven, console
 
@@ -11,7 +13,9 @@ WIDE = (120, 40)
 
 
 def asked(seen: Driven, what: str) -> list[tuple[object, ...]]:
-    return [each for each in seen.engine.asked if each[0] == what]
+    """What was asked of the past, but for the log's rate."""
+    asked = [each for each in seen.engine.asked if each[0] == what]
+    return [each for each in asked if each[2] != METRICS]
 
 
 def detail(seen: Driven) -> str:
@@ -203,3 +207,25 @@ async def test_an_engine_that_keeps_nothing_of_it_is_no_error() -> None:
         await seen.until(lambda: not seen.ui.view.is_live, "lost")
         await seen.press("[", "[", "escape")
         await seen.hides("looking at")
+
+
+async def test_the_rate_above_the_log_is_a_way_to_move() -> None:
+    async with console(size=WIDE) as seen:
+        await seen.until(lambda: seen.ui.view.log_past.name == "api:alice", "its rate")
+        row = next(y for y, text in enumerate(seen.rows) if "log api:alice" in text) + 1
+        await seen.until(lambda: "▄" in seen.rows[row], "the histogram")
+        height = seen.app.body_height(PaneId.LOG)
+        await seen.pilot.click(seen.app._main.log_pane, offset=(60, 1))  # type: ignore[union-attr]
+        at = seen.ui.timeline.at
+        assert at is not None
+        assert T0 - 180 < at < T0 - 165
+        await seen.until(lambda: "│" in seen.rows[row], "the cursor in it")
+        await seen.press("escape", "h")
+        assert seen.app.body_height(PaneId.LOG) == height + 1
+        assert "INFO" in seen.rows[row] or "GET" in seen.rows[row] or "ERROR" in seen.rows[row]
+
+
+async def test_a_small_log_has_its_room_for_lines() -> None:
+    async with console(size=(80, 24)) as seen:
+        assert seen.app.histogram_columns() == 0
+        assert seen.app.body_height(PaneId.LOG) == 10
