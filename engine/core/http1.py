@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from engine.core.chunked import ChunkReader
-from engine.core.http1_events import END, End, Event, Refused, RequestHead, ResponseHead
+from engine.core.http1_events import END, UNHEARD, End, Event, Refused, RequestHead, ResponseHead
 from engine.core.http1_head import (
     FORBIDDEN,
     HEAD_LIMIT_BYTES,
@@ -321,6 +321,9 @@ class ResponseReader(_Reader):
             return [END]
         if self.phase in (Phase.DONE, Phase.BROKEN, Phase.TUNNEL):
             return []
+        if self.phase is Phase.HEAD and not self._held and not self._interim:
+            self.phase = Phase.BROKEN
+            return [UNHEARD]
         return [self._refuse(502, "connection lost")]
 
     def _refuse(self, status: int, reason: str) -> Refused:

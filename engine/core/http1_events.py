@@ -88,6 +88,9 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
 
 
+UNHEARD = Refused(502, "connection lost before an answer")
+"""The connection ended without a byte of an answer."""
+
 END = End()
 """The end of a message without trailers."""
 

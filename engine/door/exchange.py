@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from engine.core.chunked import encode_chunk, encode_last
-from engine.core.http1_events import END, End, Event, RequestHead, ResponseHead
+from engine.core.http1_events import END, UNHEARD, End, Event, RequestHead, ResponseHead
 from engine.core.http1_head import Framing
 from engine.core.routing import Admission
 from engine.door.answers import answer
@@ -17,6 +17,7 @@ from engine.door.stage import (
     PENDING_BYTES,
     REFUSED_SECONDS,
     REFUSED_STEP_SECONDS,
+    RETRIES,
     SLOWEST_BYTES_A_SECOND,
     Stage,
 )
@@ -51,7 +52,7 @@ class Exchange:
     _is_framed = False
     _is_tunnel_half = False
     _encodes = False
-    _has_retried = False
+    _losses = 0
     _parked_until = 0.0
     _refused_until = 0.0
 
@@ -101,7 +102,7 @@ class Exchange:
             self._visit.begun_at = now
             self.client.deadline = now + (choice.request_timeout or inf)
         self._visit.enter(backend, now)
-        upstream = None if self._has_retried else backend.take()
+        upstream = None if self._losses else backend.take()
         if upstream is not None and (self._head.has_body or self._head.method not in IDEMPOTENT):
             # It cannot be sent twice, so be sure that the connection stands.
             while upstream is not None and not upstream.is_fresh():
@@ -209,7 +210,8 @@ class Exchange:
         for event in events:
             kind = type(event)
             if kind is bytes:
-                self._on_piece(event, out)  # type: ignore[arg-type]
+                self._visit.carry_out(len(event))  # type: ignore[arg-type]
+                out.append(encode_chunk(event) if self._encodes else event)  # type: ignore[arg-type]
             elif kind is ResponseHead:
                 if not self._on_head(event, out):  # type: ignore[arg-type]
                     return
@@ -224,10 +226,6 @@ class Exchange:
                 self._fail()
                 return
         self.client.write(out)
-
-    def _on_piece(self, piece: bytes, out: list[bytes]) -> None:
-        self._visit.carry_out(len(piece))
-        out.append(encode_chunk(piece) if self._encodes else piece)
 
     def _on_head(self, head: ResponseHead, out: list[bytes]) -> bool:
         """Take a head; tell whether there is anything to go on with."""
@@ -289,7 +287,7 @@ class Exchange:
         if events == [END]:
             self.on_response(events)
         elif events:
-            self._fail(is_lost=True)
+            self._fail(is_unheard=events == [UNHEARD])
         return False
 
     def on_upstream_lost(self, events: list[Event]) -> None:
@@ -324,17 +322,19 @@ class Exchange:
             upstream.release(now, is_reusable=is_reusable)
         self.client.on_exchange_done(now, is_kept=is_kept, is_whole=self._is_request_done)
 
-    def _fail(self, *, is_lost: bool = False) -> None:
-        """Give up the upstream: answer 502, or cut the answer that has begun, or try once more."""
+    def _fail(self, *, is_unheard: bool = False) -> None:
+        """Give up the upstream: answer 502, or cut the answer that has begun, or try again."""
         now = time.monotonic()
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.close()
         if self.stage is Stage.AWAITING:
-            if is_lost and self._may_retry():
-                self._has_retried = True
+            if is_unheard and self._may_retry():
+                self._losses += 1
                 self._visit.leave(now)
-                self.go_on()
+                self.stage = Stage.WAITING
+                pause = REFUSED_STEP_SECONDS if self._losses > 1 else 0.0
+                self._door.loop.call_later(pause, self._retry)
                 return
             self._visit.answered(now, is_error=True)
             self.answer(502)
@@ -345,7 +345,8 @@ class Exchange:
         self.client.cut(is_framed=self._is_framed)
 
     def _may_retry(self) -> bool:
-        return not self._has_retried and not self._head.has_body and self._head.method in IDEMPOTENT
+        head = self._head
+        return self._losses < RETRIES and not head.has_body and head.method in IDEMPOTENT
 
     def answer(self, status: int, *, retry_after: float = 0.0) -> None:
         """Answer in the upstream's place; nothing of an answer has been sent yet."""
@@ -362,9 +363,8 @@ class Exchange:
             and not (self._head.is_http10 or self._door.is_draining)
         )
         is_head = self._head.method == b"HEAD"
-        self.client.write(
-            [answer(status, is_kept=is_kept, is_head=is_head, retry_after=retry_after)]
-        )
+        data = answer(status, is_kept=is_kept, is_head=is_head, retry_after=retry_after)
+        self.client.write([data])
         self.client.on_exchange_done(now, is_kept=is_kept, is_whole=self._is_request_done)
 
     def on_deadline(self) -> None:

@@ -13,6 +13,13 @@ REFUSED_SECONDS = 2.0
 REFUSED_STEP_SECONDS = 0.1
 """Between two tries."""
 
+RETRIES = 2
+"""How often a request is sent again after the connection was lost with no byte of an answer.
+
+Once at once, as an idle connection may be closed just when it is used; once a moment later, as a
+program that is being killed may take a new connection yet.
+"""
+
 PENDING_BYTES = 64 * 1024
 """Body kept while there is no connection yet; then the client is not read any more."""
 

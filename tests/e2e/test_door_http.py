@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from engine.door.stage import RETRIES
 from tests.e2e.door_apps import counting, echo, once, response, say, upstream
 from tests.e2e.door_rig import (
     body_of,
@@ -383,6 +384,19 @@ def test_a_stale_connection_is_tried_once_more_only_where_that_is_safe(rig, app)
     )
     assert status_of(answer) == 502
     assert len(made.received) == 4
+
+
+def test_a_request_whose_answer_has_begun_is_not_sent_again(rig, app):
+    for part in (b"HTTP/1.1 2", b"HTTP/1.1 100 Continue\r\n\r\n"):
+        made = app.use(once(part))
+        assert b"502 Bad Gateway" in rig.get()
+        assert len(made.received) == 1
+
+
+def test_a_request_that_is_lost_again_and_again_is_502(rig, app):
+    made = app.use(once())
+    assert status_of(rig.get()) == 502
+    assert len(made.received) == 1 + RETRIES
 
 
 def test_an_upstream_that_takes_too_long_is_504(rig, app):
