@@ -8,7 +8,14 @@ import argparse
 import subprocess
 import sys
 
-BENCHES = ("bench_ring", "bench_spawn", "bench_door", "bench_console", "bench_metrics")
+BENCHES = (
+    "bench_ring",
+    "bench_spawn",
+    "bench_door",
+    "bench_bodies",
+    "bench_console",
+    "bench_metrics",
+)
 
 
 def main() -> int:
