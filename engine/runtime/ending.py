@@ -16,12 +16,10 @@ import sys
 import time
 from pathlib import Path
 
-from engine.core.errors import TenError
 from engine.kernel import syscalls
 from engine.kernel.cgroup import Cgroup, find_tree, group_of, leave_leaf
 from engine.kernel.syscalls import process
 from engine.runtime import rundir
-from engine.runtime.outbound import Outlet
 
 GRACE_SECONDS = 5.0
 """From SIGTERM to kill; a signal meanwhile cuts it short."""
@@ -102,9 +100,18 @@ class Ending:
             with contextlib.suppress(OSError):
                 Cgroup(path).remove(wait_seconds=1)
         leave_leaf()
+        self._close_way_out()
+        rundir.clean(self.path)
+
+    def _close_way_out(self) -> None:
+        """Give the host back as it was, where instances had a way out: few engines have any."""
+        if not os.path.exists(os.path.join(self.path, rundir.FORWARDED)):
+            return
+        from engine.core.errors import TenError
+        from engine.runtime.outbound import Outlet
+
         with contextlib.suppress(OSError, TenError):
             Outlet(Path(self.path), group_of(os.path.dirname(self.path))).take_down()
-        rundir.clean(self.path)
 
     def _wait(self, seconds: float) -> None:
         """Reap until nothing is left, the time is over or a signal says to hurry."""

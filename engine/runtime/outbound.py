@@ -25,13 +25,14 @@ from engine.core.outbound import PREFIX, Outbound, choose, ruleset
 from engine.kernel import nftables, syscalls, userns, veth
 from engine.kernel.syscalls.process import write_whole
 from engine.runtime.resolver import RESOLV_CONF, resolv_conf, resolvers
+from engine.runtime.rundir import FORWARDED
 from engine.runtime.trial import Trial, run_trial
 
 _ANYWHERE = "198.51.100.1"
 """An address that is nobody's, reached by the default route. Source: RFC 5737."""
 
-GUARDED, RESOLV = "forwarded.json", "resolv.conf"
-"""Files of the run folder."""
+RESOLV = "resolv.conf"
+"""A file of the run folder."""
 
 
 class Outlet:
@@ -107,7 +108,7 @@ class Outlet:
 
     @property
     def _file(self) -> Path:
-        return self._run_dir / GUARDED
+        return self._run_dir / FORWARDED
 
     def _guarded(self) -> set[str]:
         """Name what was opened for our sake; a boot has closed all that was before it."""

@@ -29,6 +29,9 @@ DOOR_UID = 61183
 FOLDERS = ("fifo", "instances", "log")
 """Folders in the run folder, besides the doors' own."""
 
+FORWARDED = "forwarded.json"
+"""What the host does for instances with a way out, for as long as that is to be undone."""
+
 _BACKLOG = 4096
 _MAX_PORT = 65535
 _LIFELINE_SECONDS = 5.0
