@@ -7,6 +7,7 @@ import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from engine.core.config_deploy import read_deploy
 from engine.core.config_domains import read_domains
 from engine.core.config_hardening import read_hardening
 from engine.core.config_limits import read_limits
@@ -88,6 +89,7 @@ def read_service(
         network=network,
         port=read_port(table, network),
         domains=read_domains(table, name, claims),
+        deploy=read_deploy(table),
     )
     _pass_over(table)
     table.finish()

@@ -13,6 +13,7 @@ from engine.core.hardening import HardeningSpec
 from engine.core.limits import LimitsSpec, with_peer_keys
 from engine.core.network import Network
 from engine.core.outbound import Outbound
+from engine.core.rollout_plan import Plan
 
 
 class Isolation(StrEnum):
@@ -93,6 +94,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where it listens in a network of its own; 0 in the host's, where it is given one."""
     domains: dict[str, str] = {}
     """Its own, in small letters: where each leads, "service" or "service:id"."""
+    deploy: Plan = Plan()
 
     @property
     def all_limits(self) -> LimitsSpec:
@@ -192,3 +194,6 @@ RESTART_FIELDS = frozenset(
     }
 )
 """Fields of ServiceSpec that a running instance takes only by a restart; the rest apply live."""
+
+VERSION_FIELDS = RESTART_FIELDS | {"health", "startup_timeout_seconds"}
+"""Fields that are recorded for a version at its deploy, and stay its own."""

@@ -15,6 +15,7 @@ from engine.daemon.prober import probe
 if TYPE_CHECKING:
     from engine.core.wire import InstanceView
     from engine.daemon.instance import Instance
+    from engine.daemon.rollouts import Rollouts
     from engine.daemon.supervisor import Supervisor
 
 MAX_WEIGHT = 100
@@ -25,9 +26,10 @@ _OVER = frozenset({State.BACKOFF, State.FAILED, State.STOPPED, State.ASLEEP})
 class Acts:
     """Spawn, stop, restart, undo, weight and health; each with its event and its command line."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        """Take what carries them out."""
+    def __init__(self, supervisor: Supervisor, rollouts: Rollouts) -> None:
+        """Take what carries them out, and what must not be disturbed."""
         self._supervisor = supervisor
+        self._rollouts = rollouts
         self._registry = supervisor.registry
 
     async def spawn(self, name: str, *, actor: str) -> InstanceView:
@@ -43,6 +45,7 @@ class Acts:
     async def stop(self, name: str, *, actor: str, hold_seconds: float = 0.0) -> None:
         """See `Control.stop`."""
         instance = self._registry.get(name)
+        self._rollouts.check_free(name)
         if instance.life.desired is not Desired.STOPPED:
             self._note(instance, "is stopped", actor, f"ten stop {name}")
             instance.stop_undo_until = time.monotonic() + UNDO_SECONDS
@@ -57,6 +60,7 @@ class Acts:
     async def restart(self, name: str, *, actor: str) -> InstanceView:
         """See `Control.restart`."""
         self._check_open()
+        self._rollouts.check_free(name)
         instance = self._registry.instances.get(name)
         if instance is None or instance.life.state is State.STOPPED:
             instance = self._registry.ensure(name)
@@ -70,6 +74,7 @@ class Acts:
     async def undo(self, name: str, *, actor: str) -> str:
         """See `Control.undo`."""
         instance = self._registry.get(name)
+        self._rollouts.check_free(name)
         what, _ = instance.undo(time.monotonic())
         if not what:
             message = f"{name}: nothing to undo"
@@ -93,6 +98,7 @@ class Acts:
         instance = self._registry.get(name)
         if weight < 0:
             raise Refused("a weight is 0 or more")
+        self._rollouts.check_free(name)
         old, new = instance.weight, min(weight, MAX_WEIGHT)
         if new != old:
             self._set_weight(instance, new, actor)

@@ -89,7 +89,8 @@ class Adoption:
         if spec is None and found is None:
             self._supervisor.tools.store.forget_instance(name)
             return
-        instance = Instance(name, spec if spec is not None else _gone(name))
+        own = self._registry.own_spec(name, spec) if spec is not None else _gone(name)
+        instance = Instance(name, own)
         if kept is not None:
             instance.restore(kept)
         self._registry.instances[name] = instance

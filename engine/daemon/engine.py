@@ -41,11 +41,14 @@ from engine.daemon.ports import Ports
 from engine.daemon.prober import Prober
 from engine.daemon.registry import Registry
 from engine.daemon.reloading import Reloader
+from engine.daemon.rollouts import Rollouts
 from engine.daemon.routes import Routes, route_table
 from engine.daemon.sampler import Sampler
 from engine.daemon.store import Store, StoreError
 from engine.daemon.stream import Broadcaster
 from engine.daemon.supervisor import Supervisor, Tools
+from engine.daemon.version_store import VersionStore
+from engine.daemon.versions import Versions
 from engine.daemon.wakes import Wakes
 from engine.daemon.ways import Ways
 from engine.kernel.cgroup import find_tree, group_of
@@ -109,6 +112,9 @@ class Engine:
         self._figures = Figures(self._supervisor, options.data_dir)
         self._reloader = Reloader(self._supervisor, self._force)
         self._adoption = Adoption(self._supervisor)
+        kept = VersionStore(self._store)
+        self._versions = Versions(self._registry, kept)
+        self._rollouts = Rollouts(self._supervisor, self._versions, kept)
         self._control = self._make_control()
         self._listening: dict[str, socket.socket] = {}
         self._listeners: list[Listener] = []
@@ -188,7 +194,7 @@ class Engine:
             registry=self._registry,
             store=self._store,
             broadcaster=self._broadcaster,
-            acts=Acts(self._supervisor),
+            acts=Acts(self._supervisor, self._rollouts),
             limits=LimitActs(self._supervisor),
             figures=self._figures,
             logs=LogsView(self._feeds, self._registry),
@@ -277,12 +283,20 @@ class Engine:
 
     async def _begin(self) -> None:
         """Take up everything, then open to the doors and the clients."""
+        self._versions.load()
         self._adoption.run(is_fresh=self._is_keeper_new())
+        self._rollouts.resume()
         self._is_ready = True
         self._supervisor.tools.routes.open()
         auth = Auth(self._store, self._options.data_dir)
         for name, is_local in (("api", True), ("door_api", False)):
-            app = make_app(self._control, auth=auth, is_local=is_local)
+            app = make_app(
+                self._control,
+                auth=auth,
+                is_local=is_local,
+                rollouts=self._rollouts,
+                versions=self._versions,
+            )
             listener = Listener(app, self._listening[name])
             await listener.start()
             self._listeners.append(listener)

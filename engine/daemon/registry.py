@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from engine.core.errors import NotFound, Refused
 from engine.core.names import is_label, split_instance
+from engine.core.spec import VERSION_FIELDS
 from engine.core.wire import State
 from engine.daemon.instance import Instance
 
@@ -20,6 +23,7 @@ class Registry:
 
     Attributes:
         is_stopping: Nothing may be started any more.
+        recorded: What was recorded for versions at their deploy, by instance name.
     """
 
     def __init__(self, config: Config) -> None:
@@ -27,6 +31,7 @@ class Registry:
         self.config = config
         self.is_stopping = False
         self.instances: dict[str, Instance] = {}
+        self.recorded: dict[str, ServiceSpec] = {}
 
     def __iter__(self) -> Iterator[Instance]:
         """Go over all instances; changes meanwhile do no harm."""
@@ -74,7 +79,7 @@ class Registry:
         if known is None or known.life.state is State.STOPPED:
             self._check_room(spec)
         if known is None:
-            known = self.instances[name] = Instance(name, spec)
+            known = self.instances[name] = Instance(name, self.own_spec(name, spec))
         return known
 
     def count(self, service: str) -> int:
@@ -92,7 +97,14 @@ class Registry:
         for instance in self.instances.values():
             spec = config.services.get(instance.service)
             if spec is not None:
-                instance.configure(spec)
+                instance.configure(self.own_spec(instance.name, spec))
+
+    def own_spec(self, name: str, spec: ServiceSpec) -> ServiceSpec:
+        """Give what an instance is to run on: its service's, with what its version has recorded."""
+        recorded = self.recorded.get(name)
+        if recorded is None:
+            return spec
+        return structs.replace(spec, **{key: getattr(recorded, key) for key in VERSION_FIELDS})
 
     def _check_room(self, spec: ServiceSpec) -> None:
         used = sum(

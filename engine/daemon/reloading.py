@@ -130,7 +130,10 @@ class Reloader:
                 self._note("the configuration on disk is the one in force again", actor=actor)
                 self._publish()
             return
-        running = {each.name: _digest_of(each) for each in self._registry}
+        recorded = self._registry.recorded  # a version keeps what was recorded for it
+        running = {
+            each.name: "" if each.name in recorded else _digest_of(each) for each in self._registry
+        }
         change = change_between(was_read, config, running)
         self._read = config
         self._force.remember(config)

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.core.errors import EngineUnreachable, NotFound, TenError
+from engine.core.errors import EngineUnreachable, NotFound, Refused, TenError
 from engine.core.names import split_instance
 from engine.core.wire import State
 from ten_tui.cli.main import client_of
@@ -22,6 +22,16 @@ _HEAD = ("INSTANCE", "LISTEN", "UPTIME", "IDLE", "HEALTH", "WEIGHT")
 _HEALTH_COLUMN = 4
 _COLOURS = {"healthy": "32", "degraded": "33", "unhealthy": "31", "failed": "31", "unknown": "2"}
 _DOWN = frozenset({State.STOPPED, State.ASLEEP, State.FAILED, State.BACKOFF})
+_OF_ROLLOUTS = (
+    "strategy",
+    "steps",
+    "pause",
+    "window",
+    "max_errors",
+    "max_p95",
+    "min_requests",
+    "detach",
+)
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
@@ -171,16 +181,38 @@ def weight(options: argparse.Namespace) -> int:
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Start a version and wait for it."""
+    """Start a version and wait for it; with a strategy, roll it out."""
     service, version = split_instance(options.instance)
+    is_said = any(getattr(options, key) for key in _OF_ROLLOUTS)
+    if is_said and options.weight is not None:
+        hint = "a rollout moves the weights itself"
+        raise Refused("--weight cannot be had with a rollout", hint=hint)
+    if is_said or (options.weight is None and _has_strategy(options, service)):
+        from ten_tui.cli.rollouts import deploy as roll_out
+
+        return roll_out(options)
+    weight = 100 if options.weight is None else options.weight
     with client_of(options) as client:
-        print(f"Deploying {options.instance} with weight {options.weight}")
+        print(f"Deploying {options.instance} with weight {weight}")
         print(f"Waiting for health check (timeout: {options.timeout}s)...", flush=True)
-        done = client.deploy(service, version, weight=options.weight, timeout=options.timeout)
+        done = client.deploy(service, version, weight=weight, timeout=options.timeout)
     print(f"Deployed {done.instance}")
     print(f"Weight: {done.weight}")
     print(f"Status: {done.status}")
     return 0
+
+
+def _has_strategy(options: argparse.Namespace, service: str) -> bool:
+    """Ask whether the service is configured with one; a server that is the peer's knows none."""
+    from ten_tui.client import rollouts
+
+    with client_of(options) as client:
+        try:
+            return rollouts.plan(client, service).strategy is not None
+        except EngineUnreachable:
+            raise
+        except TenError:
+            return False
 
 
 def route(options: argparse.Namespace) -> int:

@@ -105,6 +105,7 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         "top": _lazy("top", "top"),
         "consoles": _lazy("consoles", "consoles"),
         "metrics": _lazy("metrics", "metrics"),
+        **{name: _lazy("rollouts", name) for name in ("rollback", "rollout")},
         "logs": _lazy("logs", "logs"),
         "set": _lazy("limits", "set_limits"),
         "init": _lazy("scaffold", "init"),

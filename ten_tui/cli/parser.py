@@ -214,11 +214,37 @@ def _add_metrics(commands: _Commands) -> None:
 def _add_versions(commands: _Commands) -> None:
     deploy = commands.add("deploy", "start a version and give it traffic once it is healthy")
     deploy.option("instance", metavar="SERVICE:VERSION", text="service:version")
-    deploy.option("-w", "--weight", type=_weight, default=100, text="its weight then [100]")
+    deploy.option("-w", "--weight", type=_weight, text="its weight then [100]")
     deploy.option("--timeout", type=_count, default=30, text="seconds to become healthy [30]")
+    _add_rollout_options(deploy)
+    rollback = commands.add("rollback", "go back to the version before the last rollout")
+    rollback.word("service", "service").flag("--detach", text="do not wait for it")
+    rollout = commands.add("rollout", "show a service's rollout, or steer it")
+    rollout.option(
+        "action",
+        choices=("status", "pause", "resume", "promote", "abort"),
+        metavar="ACTION",
+        text="status, pause, resume, promote (leave out the pauses or the window) or abort",
+    )
+    rollout.word("service", "service").flag("--json", text="for programs")
     route = commands.add("route", "swap the traffic of two versions").word("service", "service")
     route.option("--from", dest="source", metavar="A", required=True, text="gets nothing")
     route.option("--to", dest="target", metavar="B", required=True, text="gets everything")
+
+
+def _add_rollout_options(deploy: _Command) -> None:
+    said = "[as service.NAME.deploy says]"
+    words = "blue-green, rolling or canary: traffic goes over as it is healthy, and back if not"
+    deploy.option("--strategy", metavar="STRATEGY", default="", text=words)
+    deploy.option("--steps", metavar="5,25,50,100", default="", text=f"percent of a canary {said}")
+    deploy.option("--pause", metavar="30s", default="", text=f"at each step {said}")
+    deploy.option(
+        "--max-errors", metavar="1%", default="", text=f"more failed requests than before {said}"
+    )
+    deploy.option("--max-p95", metavar="1.5x", default="", text=f"times the p95 before {said}")
+    deploy.option("--min-requests", metavar="N", default="", text=f"to judge a step by {said}")
+    deploy.option("--window", metavar="10m", default="", text=f"to go back at once {said}")
+    deploy.flag("--detach", text="do not wait for the end of the rollout")
 
 
 def _add_files(commands: _Commands) -> None:

@@ -344,6 +344,10 @@ class Client:
 
     # --- how ---
 
+    def ask(self, method: str, path: str, shape: type[T], body: object = None) -> T:
+        """Ask for something that has no method of its own."""
+        return self._act(method, path, shape, body)
+
     def _get(self, path: str, shape: type[T], timeout: float = QUESTION_SECONDS) -> T:
         data = self._transport.request("GET", path, timeout_seconds=timeout)
         return self._decode(data, shape)

@@ -24,7 +24,10 @@ class Answers(BaseHTTPRequestHandler):
             os.abort()
         if path == "/slow":
             time.sleep(1.0)
-        status = 500 if path == "/error" else 200
+        is_spoilt = path == "/maybe" and os.path.exists(
+            os.path.join(os.environ["TEN_DATA_DIR"], "spoilt")
+        )
+        status = 500 if path == "/error" or is_spoilt else 200
         if path == "/health" and os.path.exists(os.path.join(os.environ["TEN_DATA_DIR"], "sick")):
             status = 503
         body = {

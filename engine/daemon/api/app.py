@@ -22,6 +22,7 @@ from engine.daemon.api.limits import Limits
 from engine.daemon.api.live import Live
 from engine.daemon.api.replies import Fault, describe, plain, reply
 from engine.daemon.api.rings import Rings
+from engine.daemon.api.rollouts import RolloutRoutes
 from engine.daemon.api.sse import Logs
 from engine.daemon.api.telemetry import Telemetry
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from engine.daemon.auth import Auth
     from engine.daemon.control import Control
+    from engine.daemon.rollouts import Rollouts
+    from engine.daemon.versions import Versions
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -41,7 +44,14 @@ _PAGE = """<!doctype html>
 """
 
 
-def make_app(control: Control, *, auth: Auth, is_local: bool) -> Starlette:
+def make_app(
+    control: Control,
+    *,
+    auth: Auth,
+    is_local: bool,
+    rollouts: Rollouts | None = None,
+    versions: Versions | None = None,
+) -> Starlette:
     """Build the API of an engine.
 
     Args:
@@ -49,6 +59,8 @@ def make_app(control: Control, *, auth: Auth, is_local: bool) -> Starlette:
         auth: Who may do what.
         is_local: For the Unix socket of this host's users, where the kernel names the caller;
             False for the socket the door connects to, where tokens do.
+        rollouts: What it can bring about besides; without it there are no routes for that.
+        versions: Where a deploy records what it deploys.
 
     Returns: An application to be served by `engine.daemon.api.listener.Listener`; setting
         `state.closing` ends its streams.
@@ -61,12 +73,13 @@ def make_app(control: Control, *, auth: Auth, is_local: bool) -> Starlette:
             *Instances(control).routes(),
             *Inspecting(control).routes(),
             *Kept(control).routes(),
-            *Deploys(control).routes(),
+            *Deploys(control, rollouts, versions).routes(),
             *Logs(control, closing).routes(),
             *Telemetry(control).routes(),
             *Live(control, closing).routes(),
             *Limits(control).routes(),
             *Rings(control).routes(),
+            *(RolloutRoutes(control, rollouts).routes() if rollouts is not None else ()),
         ],
         middleware=[Middleware(Guard, control=control, auth=auth, is_local=is_local)],
         exception_handlers={

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from engine.core.wire import InstanceView
     from engine.daemon.control import Control
+    from engine.daemon.rollouts import Rollouts
+    from engine.daemon.versions import Versions
 
 _POLL_SECONDS = 0.05
 MAX_TIMEOUT_SECONDS = 3600
@@ -48,9 +50,16 @@ class RouteBody(msgspec.Struct):
 class Deploys:
     """The routes, over one engine."""
 
-    def __init__(self, control: Control) -> None:
-        """Take the engine."""
+    def __init__(
+        self,
+        control: Control,
+        rollouts: Rollouts | None = None,
+        versions: Versions | None = None,
+    ) -> None:
+        """Take the engine, whose rollouts must not be disturbed, and where versions are kept."""
         self._control = control
+        self._rollouts = rollouts
+        self._versions = versions
 
     def routes(self) -> list[Route]:
         """List them."""
@@ -70,6 +79,7 @@ class Deploys:
         body = await read_body(request, DeployBody)
         name = spawnable_name(self._control, body.process, body.version)
         ran_before = self._runs(name)
+        self._record(body.process, body.version)
         try:
             await self._control.spawn(name, actor=found.name)
             view = await self._healthy(name, body.timeout)
@@ -86,6 +96,17 @@ class Deploys:
                 "status": "healthy",
             }
         )
+
+    def _record(self, service: str, version: str) -> None:
+        """Record what the version is deployed with.
+
+        Raises:
+            Refused: A rollout is under way, or it runs with something else.
+        """
+        if self._rollouts is not None:
+            self._rollouts.check_free(service)
+        if self._versions is not None:
+            self._versions.record_current(service, version)
 
     def _runs(self, name: str) -> bool:
         try:
@@ -120,6 +141,8 @@ class Deploys:
         body = await read_body(request, RouteBody)
         source = self._known(body.process, body.source)
         target = self._known(body.process, body.target)
+        if self._rollouts is not None:
+            self._rollouts.check_free(body.process)
         self._control.set_weight(target, 100, actor=found.name)
         if source != target:
             self._control.set_weight(source, 0, actor=found.name)

@@ -204,8 +204,8 @@ def test_the_specification_names_its_restart_fields_rightly() -> None:
             ("line 3: unknown key service.api.helth; did you mean health?",),
         ),
         (
-            API + "[service.api.deploy]\nx = 1\n",
-            ("line 3: unknown table service.api.deploy",),
+            API + "[service.api.deployed]\nx = 1\n",
+            ("line 3: unknown table service.api.deployed; did you mean deploy?",),
         ),
         (
             "[settings]\nmax_restart = 1\n",
