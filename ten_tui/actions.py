@@ -187,6 +187,7 @@ _TIME = (
 )
 
 _CONFIG = (
+    Action("mark_events", "mark events; copied as a script", ("m",), _in(EVENTS), "Events", "mark"),
     Action("diff", "the text, or the last change", ("d",), _in(CONFIG), "Config", "diff"),
     Action(
         "reload",
@@ -227,6 +228,7 @@ _MOVES = (
 
 _GENERAL = (
     Action("help", "this help", ("?",), hint="help"),
+    Action("tour", "the console in ten lines", ()),
     Action("palette", "find an action", ("ctrl+p",)),
     Action("command", "type a command", (":",)),
     Action("copy", "copy lines, or the command", ("y", "c")),
@@ -244,7 +246,7 @@ _GENERAL = (
 
 ACTIONS: tuple[Action, ...] = (*_INSTANCES, *_LOGS, *_TIME, *_CONFIG, *_MOVES, *_GENERAL)
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
-GROUPS: tuple[str, ...] = ("Instances", "Log", "Time", "Config", "Moving", "Everywhere")
+GROUPS: tuple[str, ...] = ("Instances", "Log", "Events", "Time", "Config", "Moving", "Everywhere")
 _HINTS = 8
 
 

@@ -57,6 +57,7 @@ class TenApp(App[int]):
         logs: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         theme_name: str | None = None,
+        is_first: bool = False,
         driver_class: type[Driver] | None = None,
     ) -> None:
         """Take what makes a client of the engine.
@@ -66,6 +67,7 @@ class TenApp(App[int]):
             logs: Instance whose log is open and followed at first.
             clock: Monotonic seconds.
             theme_name: The theme, None for the user's or the terminal's.
+            is_first: The user sees the console for the first time.
             driver_class: The terminal's driver, None for Textual's choice.
         """
         super().__init__(driver_class=driver_class, ansi_color=True)
@@ -75,6 +77,7 @@ class TenApp(App[int]):
         self._theme_name = theme_name or settings.theme_name()
         self._theme_stamp = theme.stamp()
         self._logs = logs
+        self._is_first = is_first
         self.ui = UiState(rendering=rendering_of(os.environ, sys.stdout.encoding or ""))
         self.link = Link(connect, self.post_message)
         self.logic = Console(self.ui, self.link, self, load_keymap())
@@ -102,6 +105,11 @@ class TenApp(App[int]):
         self.set_interval(TICK_SECONDS, self._tick)
         if self._logs:
             self.logic.open_log_of(self._logs)
+        if self._is_first:
+            key = self.ui.keys["help"]
+            self.logic.deeds.say(
+                f"{key} shows the keys, {key} again a tour in ten lines", Ink.ACCENT
+            )
         self._tell((*self.logic.keymap.errors, *self._set.errors))
 
     async def on_unmount(self) -> None:
@@ -243,9 +251,19 @@ class TenApp(App[int]):
 
         self.push_screen(PickScreen(self.palette, picker, on_move=on_move), chosen)
 
-    def show_help(self, title: str, groups: list[tuple[str, list[tuple[str, str]]]]) -> None:
+    def show_help(
+        self,
+        title: str,
+        groups: list[tuple[str, list[tuple[str, str]]]],
+        more: Callable[[], None],
+    ) -> None:
         """Lay the help over the panes."""
-        self.push_screen(HelpScreen(self.palette, title, groups))
+
+        def left(result: str | None) -> None:
+            if result:
+                more()
+
+        self.push_screen(HelpScreen(self.palette, title, groups), left)
 
     def show_facts(self, title: str, sections: list[Section]) -> None:
         """Lay facts over the panes, in the place of those that lie there."""
@@ -361,5 +379,6 @@ def run(endpoint: Endpoint, *, logs: str | None = None) -> int:
     from ten_tui.client import connect
 
     driver = None if os.environ.get("TEXTUAL_DRIVER") else ConsoleDriver
-    app = TenApp(lambda: connect(endpoint), logs=logs, driver_class=driver)
+    is_first = settings.greet()
+    app = TenApp(lambda: connect(endpoint), logs=logs, is_first=is_first, driver_class=driver)
     return app.run() or 0

@@ -248,6 +248,8 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
             self.zoom()
         elif ui.focus is PaneId.LOG and console.reading.clear():
             pass
+        elif ui.focus is PaneId.EVENTS and ui.events_mark >= 0:
+            self.mark_events()
         elif ui.focus is not PaneId.TABLE:
             console.focus(PaneId.TABLE)
         elif ui.table.marks:
@@ -284,7 +286,7 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
             (name, [(actions.keys_label(action), action.title) for action in rows])
             for name, rows in self._console.keymap.help_rows(self._ui.focus)
         ]
-        self._console.stage.show_help(f"keys · {self._ui.focus.value}", groups)
+        self._console.stage.show_help(f"keys · {self._ui.focus.value}", groups, self.tour)
 
     def palette(self) -> None:
         """Find an action by its words."""

@@ -17,6 +17,7 @@ from ten_tui.looks import Looks
 from ten_tui.reading import Reading, as_text
 from ten_tui.store.arrange import ORDER, PaneId
 from ten_tui.store.configtext import config_rows, error_row
+from ten_tui.store.script import as_script, marked
 from ten_tui.store.table import GroupRow
 from ten_tui.store.ui import Message, Mode, Scroll
 from ten_tui.store.view import HISTORY_SECONDS, Change, LinkState
@@ -343,12 +344,21 @@ class Console:
         """Copy what the pane is about: log lines, or a command line."""
         if self.ui.focus is PaneId.LOG and self.reading.marked_lines():
             text = as_text(self.reading.marked_lines())
+        elif self.ui.focus is PaneId.EVENTS and self.ui.events_mark >= 0:
+            text = self._script()
         else:
             text = self._command_in_view()
         if not text:
             self.deeds.say("nothing to copy here", Ink.DIM)
             return
         self.deeds.say(copy(text, self._stage.write), Ink.OK)
+
+    def _script(self) -> str:
+        ui = self.ui
+        events = marked(ui.view.events, ui.events_mark, ui.events.cursor)
+        ui.events_mark = -1
+        self._stage.repaint((PaneId.EVENTS,))
+        return as_script(events, ui.view.engine.hostname if ui.view.engine else "")
 
     def _command_in_view(self) -> str:
         ui = self.ui

@@ -47,6 +47,18 @@ class PaneCommands:
         """Show the other stream."""
         self._console.reading.cycle_stream()
 
+    def mark_events(self) -> None:
+        """Begin a marked stretch of events at the cursor, or end it."""
+        events, ui = self._ui.view.events, self._ui
+        if ui.events_mark >= 0 or not events:
+            ui.events_mark = -1
+        else:
+            self._console.move_scroll(PaneId.EVENTS, 0)
+            ui.events_mark = events[min(ui.events.cursor, len(events) - 1)].id
+            key = ui.keys["copy"]
+            self._console.deeds.say(f"marked: {key} copies up to the cursor as a script", Ink.DIM)
+        self._console.stage.repaint((PaneId.EVENTS,))
+
     def next_error(self) -> None:
         """Go down to an error."""
         self._error(1)

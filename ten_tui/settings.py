@@ -18,6 +18,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """The file's content."""
 
     theme: str = ""
+    is_greeted: bool = False
 
 
 def _path(environ: Mapping[str, str]) -> Path:
@@ -42,11 +43,26 @@ def theme_name(environ: Mapping[str, str] = os.environ) -> str:
 
 def keep_theme(name: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Remember the theme; tells whether that was possible."""
+    return _keep(msgspec.structs.replace(load(environ), theme=name), environ)
+
+
+def greet(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether the user is here for the first time, and remember that it was said.
+
+    Where nothing can be remembered nobody is greeted: it would be every time.
+    """
+    kept = load(environ)
+    if kept.is_greeted or _path(environ).exists():
+        return False
+    return _keep(msgspec.structs.replace(kept, is_greeted=True), environ)
+
+
+def _keep(kept: Kept, environ: Mapping[str, str]) -> bool:
     path = _path(environ)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(Kept(theme=name)))
+        new.write_bytes(msgspec.json.encode(kept))
         new.replace(path)
     except OSError:
         return False

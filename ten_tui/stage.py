@@ -52,8 +52,13 @@ class Stage(Protocol):
         """Let the user choose; `then` gets the id, "" for nothing."""
         ...
 
-    def show_help(self, title: str, groups: list[tuple[str, list[tuple[str, str]]]]) -> None:
-        """Show the help."""
+    def show_help(
+        self,
+        title: str,
+        groups: list[tuple[str, list[tuple[str, str]]]],
+        more: Callable[[], None],
+    ) -> None:
+        """Show the help; `more` is done where it is asked for again in it."""
         ...
 
     def show_facts(self, title: str, sections: list[Section]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ten_tui.panecommands import PaneCommands
 from ten_tui.store.inspection import Section
 from ten_tui.store.picker import Item, Picker
+from ten_tui.store.tour import tour_facts
 from ten_tui.store.why import Fact
 from ten_tui.theme import Ink, config_dir
 
@@ -43,6 +44,11 @@ class UserCommands(PaneCommands):
     def redraw(self) -> None:
         """Write all anew."""
         self._console.stage.redraw()
+
+    def tour(self) -> None:
+        """Show the console in ten lines."""
+        section = Section("", tour_facts(self._ui.keys))
+        self._console.stage.show_facts("the console in ten lines", [section])
 
     def problems(self) -> None:
         """Show what is wrong with the user's own keys and themes."""

@@ -19,7 +19,7 @@ from ten_tui.cli.main import EXIT_USAGE, endpoint_of
 from ten_tui.cli.parser import make_parser
 from ten_tui.cli.plain import plain
 from ten_tui.client import Endpoint, connect, find_engine
-from ten_tui.client.endpoint import SOCKET, data_dir_of
+from ten_tui.client.endpoint import CONFIG_FILE, SOCKET, data_dir_of, find_config
 
 if TYPE_CHECKING:
     import argparse
@@ -45,6 +45,8 @@ def alone(options: argparse.Namespace) -> int:
         is_up = _is_up(endpoint)
     except TenError:
         if _is_terminal():
+            if _may_begin(options):
+                return _begin(options)
             raise
         make_parser().print_usage(sys.stderr)
         return EXIT_USAGE
@@ -56,6 +58,27 @@ def alone(options: argparse.Namespace) -> int:
         message = f"Failed to connect to server at {endpoint.where}"
         raise EngineUnreachable(message, hint="start it with `ten up` or `ten serve`")
     return _run(["up", *_globals(options)])
+
+
+def _may_begin(options: argparse.Namespace) -> bool:
+    """Tell whether nothing at all says which engine is meant: no option, variable or file."""
+    names = ("server", "data_dir", "token")
+    variables = ("TENEMENT_SERVER", "TENEMENT_DATA_DIR", "TENEMENT_TOKEN")
+    is_named = any(getattr(options, name, "") for name in names)
+    return not is_named and not any(map(os.environ.get, variables)) and not find_config(Path.cwd())
+
+
+def _begin(options: argparse.Namespace) -> int:
+    """Offer a first configuration, then all the rest as if it had been there."""
+    from ten_tui.cli.scaffold import guess_command, init
+
+    command = guess_command(Path.cwd())
+    print(f"No {CONFIG_FILE} here or above.")
+    if not _agrees(f"Write one that runs `{command}`? [Y/n] "):
+        message = "There is nothing to show"
+        raise TenError(message, hint="`ten init --command ...` writes one with your command")
+    code = init(make_parser().parse_args(["init"]))
+    return code or alone(options)
 
 
 def _print_state(options: argparse.Namespace, *, is_up: bool) -> int:

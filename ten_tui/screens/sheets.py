@@ -142,12 +142,18 @@ class _ScrollScreen(_Overlay):
         self._read = sheet
         super().__init__(sheet)
 
+    again = ""
+    """What asks for more, and is given back."""
+
     def on_key(self, event: events.Key) -> None:
         """Scroll; any other key leaves, and Ctrl-C the console, as the help itself says."""
         event.stop()
         event.prevent_default()
         if event.key == "ctrl+c":
             self.app.exit(0)
+            return
+        if self.again and event.character == self.again:
+            self.dismiss(self.again)
             return
         self._scroll(_HELP_STEPS.get(event.key))
 
@@ -175,7 +181,9 @@ class _ScrollScreen(_Overlay):
 
 
 class HelpScreen(_ScrollScreen):
-    """The help."""
+    """The help; asked for again, it gives way to the tour."""
+
+    again = "?"
 
     def __init__(
         self, palette: Palette, title: str, groups: list[tuple[str, list[tuple[str, str]]]]

@@ -103,6 +103,7 @@ class UiState:
         timeline: Which time is looked at.
         rendering: What graphs are drawn with.
         has_histogram: The log has its rate above the lines, where there is room.
+        events_mark: Id of the event where a marked stretch begins, -1 for none.
         is_diff: The config pane shows the diff.
         keys: How the first key of an action is written, by its id; ":name" where it has none.
     """
@@ -119,6 +120,7 @@ class UiState:
     timeline: Timeline = field(default_factory=Timeline)
     rendering: Rendering = Rendering.BRAILLE
     has_histogram: bool = True
+    events_mark: int = -1
     is_diff: bool = False
     mode: Mode = Mode.NONE
     prompt: Prompt = field(default_factory=Prompt)

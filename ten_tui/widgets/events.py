@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ten_tui import format as fmt
+from ten_tui.store.script import marked
 from ten_tui.theme import Ground, Ink
 from ten_tui.widgets.line import Line, cut
 from ten_tui.widgets.pane import BAR, Pane
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _INKS = {"error": Ink.BAD, "warning": Ink.WARN}
 _GLYPHS = {"error": "✖", "warning": "▲"}
 _DATED = 70
+_ROOMY = 120
 
 
 class EventsPane(Pane):
@@ -31,10 +33,12 @@ class EventsPane(Pane):
         """Draw the head and the events in view."""
         events, scroll = self._ui.view.events, self._ui.events
         body = height - 1
+        chosen = marked(events, self._ui.events_mark, scroll.cursor)
+        ids = {one.id for one in chosen} if self._ui.events_mark >= 0 else set()
         scroll.clamp(len(events), body)
         lines = [self.title("events", width, note=f"{fmt.count(len(events))} kept")]
         for place in range(scroll.top, min(len(events), scroll.top + body)):
-            ground = self.ground
+            ground = Ground.QUIET if events[place].id in ids else self.ground
             if place == scroll.cursor and (self.is_active or not self._ui.timeline.is_now):
                 ground = Ground.SELECT if self.is_active else Ground.QUIET
             lines.append(self._row(events[place], width, ground))
@@ -55,6 +59,9 @@ class EventsPane(Pane):
         if event.instance:
             line.put(f"{event.instance} ", style(Ink.DIM, ground))
         actor = "" if event.actor == "engine" else f" {event.actor}"
+        if event.command and (is_here or width >= _ROOMY):
+            # The command line that does the same; the narrow show it of the one under the cursor.
+            actor = cut(f" {event.command}{actor}", max(0, (width - line.width) // 2))
         text = event.text.removeprefix(f"{event.instance} ") if event.instance else event.text
         line.put(cut(text, width - line.width - len(actor) - 1), style(ink, ground))
         if actor and line.width + len(actor) < width:

@@ -125,7 +125,8 @@ class HelpSheet(Sheet):
         columns = self._columns(width - 2)
         longest, body = max(map(len, columns)), height - 2
         self.top = max(0, min(self.top, longest - body))
-        more = "j k scroll · Esc leaves" if longest > body else "Esc leaves"
+        more = "? tour · Esc leaves"
+        more = f"j k scroll · {more}" if longest > body else more
         lines = [self.heading(self._title, more, width), Line()]
         for row in range(self.top, min(longest, self.top + body)):
             line = Line().to(1, self.palette.style(Ink.TEXT, Ground.OVERLAY))

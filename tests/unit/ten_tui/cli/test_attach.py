@@ -271,3 +271,51 @@ def test_a_data_directory_without_a_name_is_refused(ten: Ten) -> None:
     ran = ten("--data-dir", "", "ps")
     assert ran.code == 2
     assert "--data-dir: it is empty" in ran.err
+
+
+def as_terminal(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
+    """Let the command see a terminal whose user answers; give the questions that were asked."""
+    asked: list[str] = []
+    left = list(answers)
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return left.pop(0)
+
+    monkeypatch.setattr(attach, "_is_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", answer)
+    return asked
+
+
+def test_without_a_configuration_one_is_offered_and_then_an_engine(
+    ten: Ten, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "tenement.toml").unlink()
+    (project / "package.json").write_text("{}")
+    folder = project / "shop"
+    folder.mkdir()
+    (folder / "go.mod").touch()
+    monkeypatch.chdir(folder)
+    asked = as_terminal(monkeypatch, "y", "n")
+    ran = ten()
+    assert ran.code == 1
+    assert asked == [
+        "Write one that runs `go run .`? [Y/n] ",
+        "No engine runs here. Start it? [Y/n] ",
+    ]
+    assert "[service.shop]" in (folder / "tenement.toml").read_text()
+
+
+def test_who_declines_gets_no_file_and_who_means_an_engine_is_not_asked(
+    ten: Ten, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "tenement.toml").unlink()
+    asked = as_terminal(monkeypatch, "n")
+    ran = ten()
+    assert ran.code == 1
+    assert "There is nothing to show" in ran.err
+    assert list(project.glob("*.toml")) == []
+    assert len(asked) == 1
+    monkeypatch.setenv("TENEMENT_TOKEN", "x" * 43)
+    assert ten("--server", "http://127.0.0.1:9").code == 1
+    assert "Write one" not in "".join(asked[1:])
