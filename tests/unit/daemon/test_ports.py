@@ -34,9 +34,11 @@ def test_a_foreign_listener_is_passed_over() -> None:
 
 
 def test_outgoing_ports_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_ephemeral_range", lambda: (FIRST, LAST - 1))
-    assert Ports().take(set()) == LAST
-    assert Ports().take({LAST}) < LAST
+    # A few, as anything else on this host may have one of them at the moment.
+    last = range(LAST - 19, LAST + 1)
+    monkeypatch.setattr(ports, "_ephemeral_range", lambda: (FIRST, last[0] - 1))
+    assert Ports().take(set()) in last
+    assert Ports().take(last) < last[0]
 
 
 def test_the_end_of_the_range_is_said() -> None:
