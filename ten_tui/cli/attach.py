@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from engine.core.errors import EngineUnreachable, TenError
 from engine.core.names import split_instance
 from ten_tui.cli.handover import engine_command, serve_arguments
-from ten_tui.cli.main import EXIT_USAGE, endpoint_of
+from ten_tui.cli.main import EXIT_USAGE, endpoint_of, remote_endpoints, report
 from ten_tui.cli.parser import make_parser
 from ten_tui.cli.plain import plain
 from ten_tui.client import Endpoint, connect, find_engine
@@ -36,12 +37,16 @@ _LOCK_FIELDS = 6
 def alone(options: argparse.Namespace) -> int:
     """Attach; where no engine runs, offer to start one; without a terminal, print what runs."""
     if options.plain:
-        return plain(endpoint_of(options), is_following=options.follow)
+        return _plain(options)
     if options.follow:
         message = "--follow goes with --plain"
         raise TenError(message, hint="`ten logs -f` follows what instances write")
     try:
         endpoint = endpoint_of(options)
+        if endpoint.host:
+            # Why a login failed must be said, not only that nobody answers.
+            with connect(endpoint) as client:
+                client.engine()
         is_up = _is_up(endpoint)
     except TenError:
         if _is_terminal():
@@ -54,7 +59,7 @@ def alone(options: argparse.Namespace) -> int:
         return _print_state(options, is_up=is_up)
     if is_up:
         return _show(endpoint, "")
-    if endpoint.url or not _agrees("No engine runs here. Start it? [Y/n] "):
+    if endpoint.url or endpoint.host or not _agrees("No engine runs here. Start it? [Y/n] "):
         message = f"Failed to connect to server at {endpoint.where}"
         raise EngineUnreachable(message, hint="start it with `ten up` or `ten serve`")
     return _run(["up", *_globals(options)])
@@ -62,7 +67,7 @@ def alone(options: argparse.Namespace) -> int:
 
 def _may_begin(options: argparse.Namespace) -> bool:
     """Tell whether nothing at all says which engine is meant: no option, variable or file."""
-    names = ("server", "data_dir", "token")
+    names = ("server", "data_dir", "token", "host")
     variables = ("TENEMENT_SERVER", "TENEMENT_DATA_DIR", "TENEMENT_TOKEN")
     is_named = any(getattr(options, name, "") for name in names)
     return not is_named and not any(map(os.environ.get, variables)) and not find_config(Path.cwd())
@@ -119,9 +124,9 @@ def console(options: argparse.Namespace) -> int:
     """Attach the console."""
     if options.logs:
         split_instance(options.logs)
-    endpoint = endpoint_of(options)
     if options.plain:
-        return plain(endpoint, is_following=options.follow)
+        return _plain(options)
+    endpoint = endpoint_of(options)
     with connect(endpoint) as client:
         client.engine()
     return _show(endpoint, options.logs)
@@ -136,7 +141,26 @@ def _show(endpoint: Endpoint, logs: str) -> int:
         return plain(endpoint, is_following=False)
     from ten_tui.app import run
 
-    return run(endpoint, logs=logs or None)
+    # By now somebody has logged in; from here on the terminal is the console's.
+    return run(replace(endpoint, is_batch=True), logs=logs or None)
+
+
+def _plain(options: argparse.Namespace) -> int:
+    """Print one engine, or several hosts one after the other: one that is away is said so."""
+    hosts = getattr(options, "host", None) or []
+    if len(hosts) < 2:
+        return plain(endpoint_of(options), is_following=options.follow)
+    if options.follow:
+        message = "--follow takes one host"
+        raise TenError(message)
+    code = 0
+    for endpoint in remote_endpoints(options):
+        try:
+            plain(endpoint, is_following=False)
+        except TenError as error:
+            code = report(error)
+        print(flush=True)
+    return code
 
 
 def up(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from engine.core.errors import TenError
+from engine.core.errors import Refused, TenError
 from ten_tui.cli.parser import make_parser
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
+_ON_THIS_HOST = frozenset(
+    {"up", "down", "serve", "config", "doctor", "token-gen", "init", "bridge"}
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `ten`; give its exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
@@ -28,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
+        _check_host(options)
         code = _commands()[options.command](options)
         sys.stdout.flush()
     except TenError as error:
@@ -39,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     return code
+
+
+def _check_host(options: argparse.Namespace) -> None:
+    if getattr(options, "host", None) and options.command in _ON_THIS_HOST:
+        message = f"`ten {options.command}` works on this host only"
+        raise Refused(message, hint=f"`ssh {options.host[-1]} ten {options.command}` does it there")
 
 
 def report(error: TenError) -> int:
@@ -78,12 +89,36 @@ def endpoint_of(options: argparse.Namespace) -> Endpoint:
     """Find the engine that the options and the current folder mean."""
     from ten_tui.client import find_engine
 
+    if getattr(options, "host", None):
+        return remote_endpoints(options)[-1]
     return find_engine(
         os.getcwd(),  # noqa: PTH109 - a string is wanted
         server=getattr(options, "server", ""),
         data_dir=getattr(options, "data_dir", ""),
         token=getattr(options, "token", ""),
     )
+
+
+def remote_endpoints(options: argparse.Namespace) -> list[Endpoint]:
+    """Give the engines of other hosts that are named.
+
+    Raises:
+        Refused: One is no host, or another option says which engine is meant.
+    """
+    from ten_tui.client import Endpoint
+    from ten_tui.client.bridge import split_host
+
+    hosts: list[str] = options.host
+    for name in ("server", "data_dir"):
+        if getattr(options, name, ""):
+            message = f"--host and --{name.replace('_', '-')} name two engines"
+            raise Refused(message, hint="USER@HOST:FOLDER names a folder over there")
+    for host in hosts:
+        split_host(host)
+    if len(hosts) > 1 and not getattr(options, "plain", False):
+        message = "Several hosts are for `ten --plain`; name one"
+        raise Refused(message, hint=f"`ten --host {hosts[-1]}`")
+    return [Endpoint(host=host, token=getattr(options, "token", "")) for host in hosts]
 
 
 def client_of(options: argparse.Namespace) -> Client:
@@ -102,6 +137,7 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         **{name: _lazy("instances", name) for name in _INSTANCE_COMMANDS},
         "token-gen": _lazy("handover", "token_gen"),
         "inspect": _lazy("inspecting", "inspect"),
+        "bridge": _lazy("bridge", "bridge"),
         "top": _lazy("top", "top"),
         "consoles": _lazy("consoles", "consoles"),
         "metrics": _lazy("metrics", "metrics"),

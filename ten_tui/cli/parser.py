@@ -75,6 +75,13 @@ def _globals() -> argparse.ArgumentParser:
     common.add_argument(
         "--server", metavar="URL", help="engine to ask over TCP [env: TENEMENT_SERVER]"
     )
+    common.add_argument(
+        "--host",
+        metavar="USER@HOST",
+        action="append",
+        type=_named,
+        help="engine of another host, by ssh; USER@HOST:FOLDER names where its tenement.toml is",
+    )
     common.add_argument("--token", metavar="TOKEN", help="API token [env: TENEMENT_TOKEN]")
     common.add_argument(
         "--data-dir",
@@ -262,6 +269,9 @@ def _add_files(commands: _Commands) -> None:
     init = commands.add("init", "write a tenement.toml here")
     init.option("--name", default="", text="service [the folder's name]")
     init.option("--command", dest="program", default="", text="what it runs [guessed]")
+    commands.add("bridge", "the engine's socket on standard input and output").option(
+        "folder", nargs="?", default="", metavar="FOLDER", text="where its tenement.toml is [here]"
+    )
     commands.add("help", "show this list, or a command's options").option(
         "topic", nargs="?", default="", metavar="COMMAND", text="command"
     )

@@ -43,17 +43,21 @@ class Endpoint:
         url: "http://HOST:PORT", "" where it is reached by the socket.
         token: Sent as bearer token, "" for none.
         data_dir: Its data directory on this host, "" where that is not known.
+        host: "user@host" or "user@host:/folder", reached by ssh; "" for this host.
+        is_batch: ssh must ask the user nothing.
     """
 
     socket: str = ""
     url: str = ""
     token: str = ""
     data_dir: str = ""
+    host: str = ""
+    is_batch: bool = False
 
     @property
     def where(self) -> str:
         """Say it for messages."""
-        return self.url or f"unix:{self.socket}"
+        return self.url or (f"ssh:{self.host}" if self.host else f"unix:{self.socket}")
 
 
 def find_config(cwd: str | Path) -> Path | None:

@@ -19,6 +19,7 @@ from engine.core.errors import (
     Refused,
     TenError,
 )
+from ten_tui.client.bridge import BridgeConnection, command
 
 if TYPE_CHECKING:
     from ten_tui.client.endpoint import Endpoint
@@ -157,6 +158,8 @@ class Transport:
         return connection
 
     def _make(self) -> http.client.HTTPConnection:
+        if self.endpoint.host:
+            return BridgeConnection(command(self.endpoint.host, is_batch=self.endpoint.is_batch))
         if self.endpoint.socket:
             return UnixConnection(self.endpoint.socket, CONNECT_SECONDS)
         try:
@@ -192,7 +195,8 @@ class Transport:
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             self._drop(connection)
-            raise self._lost(error) from error
+            said = connection.said if isinstance(connection, BridgeConnection) else ""
+            raise self._lost(error, said) from error
         except ValueError as error:
             self._drop(connection)
             message = "The token holds characters that HTTP does not allow"
@@ -214,7 +218,10 @@ class Transport:
             hint = "no engine runs there: start it with `ten up` or `ten serve`"
         return EngineUnreachable(message, hint=hint)
 
-    def _lost(self, error: Exception) -> EngineUnreachable:
+    def _lost(self, error: Exception, said: str = "") -> EngineUnreachable:
+        if said and not self._is_closed:
+            hint = "is `ten` in the PATH over there?" if "not found" in said else ""
+            return EngineUnreachable(f"{self.endpoint.where}: {said}", hint=hint)
         if self._is_closed:
             return EngineUnreachable("The client is closed")
         if isinstance(error, TimeoutError):
