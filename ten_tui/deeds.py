@@ -211,7 +211,9 @@ class Deeds:
         self._awaited = wanted, act
         self._ui.mode = Mode.CONFIRM
         self._ui.prompt.begin(f"{word} {who(names)}: type {wanted} ", "")
-        self._ui.message = Message(" · ".join(taken), Ink.WARN, until=float("inf"))
+        self._ui.message = Message(
+            " · ".join((*taken, "Esc leaves it")), Ink.WARN, until=float("inf")
+        )
         self._stage.repaint(())
 
     def typed(self, text: str) -> None:

@@ -24,7 +24,7 @@ from ten_tui.client.endpoint import CONFIG_FILE, SOCKET, data_dir_of, find_confi
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 START_SECONDS = 15.0
 STOP_SECONDS = 60.0
@@ -136,13 +136,28 @@ def _show(endpoint: Endpoint, logs: str) -> int:
     if not _is_terminal():
         message = "The console needs a terminal"
         raise TenError(message, hint="`ten --plain`, `ten ps` and `ten logs` print to anything")
-    if os.environ.get("TERM", "dumb") == "dumb":
-        print("TERM=dumb: the console as lines of text (ten --plain)", file=sys.stderr)
+    if reason := _why_plain(os.environ):
+        print(f"{reason}: the console as lines of text (ten --plain)", file=sys.stderr)
         return plain(endpoint, is_following=False)
     from ten_tui.app import run
 
     # By now somebody has logged in; from here on the terminal is the console's.
     return run(replace(endpoint, is_batch=True), logs=logs or None)
+
+
+def _why_plain(environ: Mapping[str, str]) -> str:
+    """Say why the console cannot be drawn on a terminal; "" where it can.
+
+    A locale without a character set, "C" or none at all, says nothing of the terminal.
+    Source: locale(7), the order of LC_ALL, LC_CTYPE and LANG.
+    """
+    if environ.get("TERM", "dumb") == "dumb":
+        return "TERM=dumb"
+    names = ("LC_ALL", "LC_CTYPE", "LANG")
+    given = next((f"{name}={environ[name]}" for name in names if environ.get(name)), "")
+    charset = given.partition(".")[2].partition("@")[0]
+    is_utf8 = charset.lower().replace("-", "") == "utf8"
+    return "" if is_utf8 or not charset else f"{given} is not UTF-8"
 
 
 def _plain(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.engine_run import EngineRun, wait_until
@@ -118,11 +119,12 @@ def test_a_stream_goes_through_and_nothing_is_left_when_its_reader_goes(
     reader.terminate()
     reader.wait(10)
     reader.stdout.close()
-    mark = f"ten bridge -- {run.folder}".encode()
+    mark = str(run.folder)
 
     def is_gone() -> bool:
-        found = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
-        return mark not in found.replace(b"'", b"")
+        found = (one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"]))
+        lines = [" ".join(words) for words in found]
+        return not any("bridge" in line and mark in line for line in lines)
 
     wait_until(is_gone, "ssh and bridge have gone")
 

@@ -53,7 +53,7 @@ async def test_a_protected_engine_has_the_name_typed_before_a_stop() -> None:
     async with console(size=(120, 40)) as seen:
         protect(seen)
         await seen.press("s")
-        await seen.shows("stop api:alice: type api:alice", "req/s go there now")
+        await seen.shows("stop api:alice: type api:alice", "req/s go there now", "Esc leaves it")
         await seen.press("enter")
         await seen.shows("left as it is: api:alice was not typed")
         await seen.press("s")

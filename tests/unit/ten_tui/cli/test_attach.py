@@ -319,3 +319,21 @@ def test_who_declines_gets_no_file_and_who_means_an_engine_is_not_asked(
     monkeypatch.setenv("TENEMENT_TOKEN", "x" * 43)
     assert ten("--server", "http://127.0.0.1:9").code == 1
     assert "Write one" not in "".join(asked[1:])
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        ({"TERM": "dumb"}, "TERM=dumb"),
+        ({}, "TERM=dumb"),
+        ({"TERM": "xterm"}, ""),
+        ({"TERM": "xterm", "LANG": "C"}, ""),
+        ({"TERM": "xterm", "LANG": "de_DE.UTF-8"}, ""),
+        ({"TERM": "xterm", "LANG": "de_DE.utf8@euro"}, ""),
+        ({"TERM": "xterm", "LANG": "de_DE.ISO-8859-1"}, "LANG=de_DE.ISO-8859-1 is not UTF-8"),
+        ({"TERM": "xterm", "LC_ALL": "C.UTF-8", "LANG": "ru_RU.KOI8-R"}, ""),
+        ({"TERM": "xterm", "LC_CTYPE": "ru_RU.KOI8-R"}, "LC_CTYPE=ru_RU.KOI8-R is not UTF-8"),
+    ],
+)
+def test_where_nothing_can_be_drawn_lines_are_printed(environ: dict[str, str], reason: str) -> None:
+    assert attach._why_plain(environ) == reason
