@@ -22,7 +22,7 @@ JSON = (
 
 
 async def test_lines_around_matches_come_and_go() -> None:
-    async with console(engine(*PLAIN), size=(120, 40), logs="api:alice") as seen:
+    async with console(engine(*PLAIN), size=(120, 60), logs="api:alice") as seen:
         await seen.press("greater_than_sign")
         await seen.shows("lines around matches: filter first")
         await seen.press("ampersand")
@@ -68,7 +68,7 @@ async def test_fields_in_columns() -> None:
 
 
 async def test_jump_to_a_time_and_show_a_span() -> None:
-    async with console(engine(*PLAIN), size=(120, 40), logs="api:alice") as seen:
+    async with console(engine(*PLAIN), size=(120, 60), logs="api:alice") as seen:
         await seen.press("number_sign")
         await seen.type("9m")
         await seen.press("enter")
