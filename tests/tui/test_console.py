@@ -282,9 +282,9 @@ async def test_events_come_and_lead_to_their_instance() -> None:
 async def test_help_is_the_registry_and_any_key_leaves() -> None:
     async with console(size=(120, 40)) as seen:
         await seen.press("question_mark")
-        await seen.shows("keys · instances", "restart the selection", "show only lines")
-        await seen.press(*["j"] * 10)
-        await seen.shows("Ctrl-P")
+        await seen.shows("keys · instances", "restart the selection", "g Home")
+        await seen.press(*["j"] * 60)
+        await seen.shows("Ctrl-P", "show only lines")
         await seen.press("escape")
         await seen.hides("keys · instances")
 
