@@ -45,7 +45,8 @@ class Detail(Pane):
         mark = fmt.MARKS[instance.state]
         state = f"{mark.glyph} {instance.state}"
         lines = [self.title(cut(name, width - 16), width, note=state, note_ink=mark.ink)]
-        if not is_well(instance):
+        # Of the past only what is known is told, and nothing is advised: it cannot be acted on.
+        if not is_well(instance) and (self._ui.view.then is None or instance.why is not None):
             lines.extend(self._why(instance, width, max(3, height // 2)))
         lines.extend(self._facts(instance, width))
         self.graph_rows = height - len(lines)

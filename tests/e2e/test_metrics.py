@@ -55,6 +55,10 @@ def test_the_past_outlives_the_engine_and_is_shown(make_engine: Make) -> None:
     assert after[: len(before)] == before
     assert all(low > 0 for _, low, *_ in after)  # where nothing was measured there is no zero
     assert points(run, "memory", "host")
+    moment = run.get(f"/api/past?at={before[-1][0]}")
+    assert list(moment["instances"]) == ["api:alice"]
+    assert moment["host"][0] == before[-1][0]
+    assert run.get("/api/past?at=1h")["instances"] == {}  # long before it was there
 
     plot = ten(run, "api:alice", "memory", "--since", "5m")
     assert plot.returncode == 0, plot.stderr

@@ -127,6 +127,11 @@ async def test_the_states_of_then_are_those_the_events_tell() -> None:
         assert seen.ui.view.shown["worker:import"].state is State.HEALTHY
         assert seen.ui.view.shown["report:weekly"].state is State.STOPPED
         assert seen.ui.view.instances["worker:import"].state is State.HEALTHY
+        await seen.until(lambda: "api:alice" in detail(seen), "the detail")
+        seen.ui.table.cursor = "report:weekly"
+        seen.app.logic.moved()
+        await seen.until(lambda: "report:weekly" in detail(seen), "what was down")
+        assert "starts it" not in detail(seen)  # no advice for what is over
 
 
 async def test_from_a_log_line_to_its_moment_and_along_the_log() -> None:
