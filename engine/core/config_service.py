@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.core.config_deploy import read_deploy
 from engine.core.config_domains import read_domains
+from engine.core.config_files import read_mounts, read_rootfs
 from engine.core.config_hardening import read_hardening
 from engine.core.config_limits import read_limits
 from engine.core.config_network import read_network, read_port
@@ -34,7 +35,7 @@ _REFUSED = {
 }
 """Keys that change what would run: passing over them would run something else."""
 
-_PASSED_OVER = ("rootfs", "memory_mb", "vcpus", "mounts")
+_PASSED_OVER = ("memory_mb", "vcpus")
 """Keys of virtual machines and images."""
 
 
@@ -60,6 +61,7 @@ def read_service(
     default = ServiceSpec(name=name, command=command)
     isolation = _read_isolation(table)
     network = read_network(table, isolation)
+    rootfs = read_rootfs(table, isolation)
     spec = ServiceSpec(
         name=name,
         command=command,
@@ -68,7 +70,7 @@ def read_service(
         socket=resolve(folder, table.line("socket", default.socket)),
         health=_read_health(table),
         env=_read_env(table),
-        workdir=resolve(folder, table.line("workdir", ".")),
+        workdir=_read_workdir(table, folder, rootfs),
         restart=_read_restart(table),
         idle_timeout_seconds=table.count("idle_timeout", 0),
         startup_timeout_seconds=table.count("startup_timeout", 10),
@@ -88,6 +90,8 @@ def read_service(
         user=read_user(table),
         network=network,
         port=read_port(table, network),
+        rootfs=rootfs,
+        mounts=read_mounts(table, isolation),
         domains=read_domains(table, name, claims),
         deploy=read_deploy(table),
     )
@@ -122,6 +126,17 @@ def _check_command(table: Table, command: str, args: tuple[str, ...] | None) -> 
         table.fail("command", f"command cannot be split: {str(error).lower()}", hint=hint)
     if not words or not words[0]:
         table.fail("command", "command is empty")
+
+
+def _read_workdir(table: Table, folder: str, rootfs: str) -> str:
+    """Read `workdir`; with a root of its own it is a path in there."""
+    if not rootfs:
+        return resolve(folder, table.line("workdir", "."))
+    text = table.line("workdir", "/")
+    if not text.startswith("/"):
+        message = f"workdir {short(text)!r} must be a whole path: with rootfs it is one in there"
+        table.fail("workdir", message)
+    return posixpath.normpath(text)
 
 
 def _read_isolation(table: Table) -> Isolation:

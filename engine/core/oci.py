@@ -45,8 +45,9 @@ def bundle(
     capabilities: Iterable[str],
     rlimits: Mapping[str, tuple[int, int]],
     is_hardened: bool,
+    root: str = "/",
 ) -> str:
-    """Write the configuration of a program that runs on the files of `/`, as they are seen there.
+    """Write the configuration of a program that runs on files as they are seen there.
 
     What of these may be written is up to whoever mounted them: the sandbox asks the host for
     each file it opens.
@@ -60,6 +61,7 @@ def bundle(
         capabilities: Those it has inside, in lower case without "cap_".
         rlimits: Soft and hard limit by the name in setrlimit(2), lower case; -1 is none.
         is_hardened: Whether it may gain no privileges inside.
+        root: Whose files it runs on.
 
     Returns: JSON.
     """
@@ -77,7 +79,7 @@ def bundle(
     config = {
         "ociVersion": VERSION,
         "process": process,
-        "root": {"path": "/", "readonly": False},
+        "root": {"path": root, "readonly": False},
         "hostname": hostname,
         "mounts": [_mount(*each) for each in _OWN_MOUNTS],
         "linux": {"namespaces": [{"type": name} for name in ("pid", "mount", "ipc", "uts")]},

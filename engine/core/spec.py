@@ -48,6 +48,14 @@ class StorageAction(StrEnum):
     STOP = "stop"
 
 
+class Bind(msgspec.Struct, frozen=True, kw_only=True):
+    """A file or folder of the host that is seen at a path of the instance's own."""
+
+    source: str
+    target: str
+    is_writable: bool = False
+
+
 class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One `[service.NAME]` table: the template its instances are made from.
 
@@ -92,6 +100,9 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     network: Network = Network.HOST
     port: int = 0
     """Where it listens in a network of its own; 0 in the host's, where it is given one."""
+    rootfs: str = ""
+    """The folder its instances have for their root, "" for the host's files."""
+    mounts: tuple[Bind, ...] = ()
     domains: dict[str, str] = {}
     """Its own, in small letters: where each leads, "service" or "service:id"."""
     deploy: Plan = Plan()
@@ -191,6 +202,8 @@ RESTART_FIELDS = frozenset(
         "hardening",
         "network",
         "port",
+        "rootfs",
+        "mounts",
     }
 )
 """Fields of ServiceSpec that a running instance takes only by a restart; the rest apply live."""

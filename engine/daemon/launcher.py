@@ -25,6 +25,7 @@ from engine.kernel.cgroup import Cgroup, CgroupTree
 from engine.kernel.ownership import give_folder
 from engine.runtime import platforms
 from engine.runtime.plan import build_plan
+from engine.runtime.steps import EnterRoot
 from engine.runtime.users import account_of, find_closed, how_to_open
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class Launcher:
     def _check_way(self, plan: Plan, folder: str, account: Account | None) -> None:
         """Refuse what would start and then not reach its own folder."""
         closed = find_closed(folder, account, plan.steps) if account else ""
-        if account and closed:
+        if account and closed and not any(isinstance(each, EnterRoot) for each in plan.steps):
             message = f"its own folder {folder} is out of its reach"
             raise FeatureMissing(message, hint=how_to_open(closed, account))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls
+from engine.runtime.rootfs import attached, root_steps, taken
 from engine.runtime.sight import found_paths, given_paths, is_below, is_engines, outermost
 from engine.runtime.steps import Hide, MakeDev, MakeDir, MakeReadOnly, Mask, MountStep
 
@@ -99,24 +100,42 @@ _PROC_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 def file_steps(what: Launchable, *, is_rootless: bool) -> list[Step]:
     """Plan what is mounted, all in the instance's mount namespace."""
     proc = MountStep("proc", "/proc", "proc", _PROC_FLAGS)
+    if what.rootfs:
+        return [*_kernels(what, proc, (), (), is_rootless=is_rootless), *root_steps(what)]
     if what.hardening.level is Hardening.OFF:
-        return [*_hide_private(what), proc]
+        return [*taken(what), *_hide_private(what), proc, *attached(what)]
     places = _covered_places()
     hidden = {*places, "/dev", what.data_dir}
     given = given_paths(what, hidden)
     wanted = [*given, *found_paths(what, hidden)]
     return [
+        *taken(what),
         *_protect_system(what, given, places),
         *_cover(what, wanted, places),
+        *_kernels(what, proc, wanted, _secrets(what, wanted, places), is_rootless=is_rootless),
+        *_hide_engine(what, wanted, places),
+        *attached(what),
+    ]
+
+
+def _kernels(
+    what: Launchable,
+    proc: Step,
+    wanted: Iterable[str],
+    secrets: tuple[str, ...],
+    *,
+    is_rootless: bool,
+) -> list[Step]:
+    """Plan what the kernel shows: /dev, /proc and /sys, without what is not the instance's."""
+    return [
         MakeDev("/dev", outermost("/dev", wanted), _pts_options(is_rootless=is_rootless)),
         proc,
         MakeReadOnly(_existing(_PROC_READONLY)),
-        Mask((*_existing(_PROC_MASKED), *_secrets(what, wanted, places))),
+        Mask((*_existing(_PROC_MASKED), *secrets)),
         Hide("/sys", _existing(_SYS_KEPT), 0o755, "64k"),
         MakeDir("/sys/fs/cgroup", 0o755),
         *([MountStep("cgroup2", "/sys/fs/cgroup", "cgroup2", _PROC_FLAGS)] if what.cgroup else []),
         MakeReadOnly(("/sys",)),
-        *_hide_engine(what, wanted, places),
     ]
 
 

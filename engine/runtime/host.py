@@ -27,6 +27,7 @@ from engine.kernel.controllers import survey
 from engine.kernel.gvisor import why_no_sandbox
 from engine.runtime import outbound, platforms, users
 from engine.runtime.resolver import resolvers
+from engine.runtime.rootfs_check import whys
 from engine.runtime.trial import try_out
 
 if TYPE_CHECKING:
@@ -219,11 +220,19 @@ def _check_capabilities(config: Config, _: bool) -> Iterator[Lack]:
 def _check_folders(config: Config, _: bool) -> Iterator[Lack]:
     """A folder that is not there may well come before the first start: a warning."""
     for name, spec in config.services.items():
-        if spec.workdir and not os.path.isdir(spec.workdir):
+        if spec.workdir and not spec.rootfs and not os.path.isdir(spec.workdir):
             is_there = os.path.exists(spec.workdir)
             what = "is no directory" if is_there else "is not there, or not to be seen"
             text = f"{name}: workdir {spec.workdir!r} {what}"
             yield Lack(("service", name, "workdir"), text, is_refused=False)
+
+
+def _check_files(config: Config, _: bool) -> Iterator[Lack]:
+    """`rootfs` and `mounts`: that they are there, and lead to nothing of the engine's."""
+    data_dir = os.path.realpath(config.settings.data_dir)
+    for name, spec in config.services.items():
+        for key, reason in whys(spec, data_dir):
+            yield Lack(("service", name, key), f"{name}: {reason}")
 
 
 def _check_admin_group(config: Config, _: bool) -> Iterator[Lack]:
@@ -246,6 +255,7 @@ CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_limits,
     _check_capabilities,
     _check_folders,
+    _check_files,
     _check_admin_group,
 )
 """Each takes the configuration, and whether it may try things out."""

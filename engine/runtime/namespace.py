@@ -126,6 +126,8 @@ def needed_capabilities(what: Launchable) -> tuple[str, ...]:
     Without it uid 0 is as any other owner: a checkout in a user's home would be out of reach.
     """
     named = set(what.hardening.capabilities)
+    if what.rootfs:
+        return tuple(sorted(named))
     try:
         owner = os.stat(what.workdir).st_uid
     except OSError:

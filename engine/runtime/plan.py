@@ -11,6 +11,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, assert_never
 
+import msgspec
+
 from engine.core.errors import FeatureMissing, SpecError
 from engine.core.names import instance_name
 from engine.core.spec import Isolation
@@ -116,19 +118,21 @@ def fill_in(
     """Fill a service's texts for one instance.
 
     `{name} {id} {data_dir} {socket} {port}` are replaced in command, args and environment, only
-    the first two in `socket`; other braces stay as they are. The command is split before, so
-    that a blank in a path does not split it.
+    the first two in `socket`, `rootfs` and the sources of `mounts`; other braces stay as they
+    are. The command is split before, so that a blank in a path does not split it.
 
     Raises:
         SpecError: The command cannot be split, or is empty.
     """
     data_dir = os.path.realpath(data_dir)
     own_dir = os.path.join(data_dir, spec.name, ident)
-    values = {"name": spec.name, "id": ident}
-    socket = fill(spec.socket, values)
-    values |= {"data_dir": data_dir, "socket": socket, "port": str(port)}
+    names = {"name": spec.name, "id": ident}
+    socket = fill(spec.socket, names)
+    values = names | {"data_dir": data_dir, "socket": socket, "port": str(port)}
     words = _split(spec) if spec.args is None else [spec.command, *spec.args]
     env = {"PATH": DEFAULT_PATH, **environ}
+    if spec.rootfs:
+        env["PATH"] = DEFAULT_PATH  # that of the engine names folders of the host
     if account is not None:
         env |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name}
     own_env = {name: fill(text, values) for name, text in spec.env.items()}
@@ -138,7 +142,7 @@ def fill_in(
         name=instance_name(spec.name, ident),
         data_dir=data_dir,
         own_dir=own_dir,
-        workdir=os.path.realpath(spec.workdir),
+        workdir=spec.workdir if spec.rootfs else os.path.realpath(spec.workdir),
         socket=os.path.join(os.path.realpath(os.path.dirname(socket)), os.path.basename(socket)),
         argv=tuple(fill(word, values) for word in words),
         env=env,
@@ -150,6 +154,10 @@ def fill_in(
         network=spec.network,
         port=port,
         way=way,
+        rootfs=fill(spec.rootfs, names),
+        mounts=tuple(
+            msgspec.structs.replace(each, source=fill(each.source, names)) for each in spec.mounts
+        ),
     )
 
 

@@ -31,8 +31,10 @@ from engine.runtime.namespace import (
 )
 from engine.runtime.network import entered, network_steps, resolver_steps, unshared
 from engine.runtime.process import give_output
+from engine.runtime.rootfs import root_steps
 from engine.runtime.steps import (
     DEFAULT_PATH,
+    Attach,
     Enter,
     Execute,
     ForkInit,
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
 
 FOLDER = "/dev/shm/.runsc"  # noqa: S108 - of the instance's own namespace, out of its sight
 """Where bundle and state of runsc lie."""
+
+ROOT = f"{FOLDER}/root"
+"""Where a root of the instance's own is attached for runsc."""
 
 PASS_ON = """\
 trap 'is_asked=1
@@ -101,12 +106,14 @@ def plan_steps(what: Launchable, gvisor: Gvisor) -> tuple[Step, ...]:
         MakeDir(what.own_dir),
         MountStep("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE),
         *resolver_steps(what),
-        *file_steps(_with_runsc(what, gvisor), is_rootless=False),
+        *(root_steps(what, ROOT) if what.rootfs else ()),
+        *file_steps(_below_runsc(what, gvisor), is_rootless=False),
         MakeDir(os.path.dirname(what.socket), 0o755),
         RemoveSocket(what.socket),
         *give_socket_dir(what),
         StartSession(),
         MakeDir(FOLDER),
+        *([Attach()] if what.rootfs else ()),
         WriteFile(f"{FOLDER}/config.json", _bundle(what)),
         Enter("/"),
         _execute(what, gvisor),
@@ -123,10 +130,14 @@ def container_id(what: Launchable) -> str:
     return f"ten-{hostname_of(what)}-{digest}"
 
 
-def _with_runsc(what: Launchable, gvisor: Gvisor) -> Launchable:
-    """Leave runsc and the device it needs in sight; the program's own /dev lies over that."""
+def _below_runsc(what: Launchable, gvisor: Gvisor) -> Launchable:
+    """Leave runsc and the device it needs in sight; the program's own /dev lies over that.
+
+    A root of its own is made beside: runsc needs more of the host than such a root has.
+    """
     device = ("/dev/kvm",) if gvisor.platform == "kvm" else ()
-    return dataclasses.replace(what, helpers=(gvisor.path, *device))
+    helped = dataclasses.replace(what, helpers=(gvisor.path, *device))
+    return dataclasses.replace(helped, rootfs="", mounts=(), workdir="/") if what.rootfs else helped
 
 
 def _execute(what: Launchable, gvisor: Gvisor) -> Execute:
@@ -159,4 +170,5 @@ def _bundle(what: Launchable) -> str:
         capabilities=held,
         rlimits=({} if is_off else DEFAULT_RLIMITS) | what.hardening.rlimits,
         is_hardened=not is_off,
+        root=ROOT if what.rootfs else "/",
     )

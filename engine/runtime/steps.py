@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.core.hardening import HardeningSpec
     from engine.core.network import Way
+    from engine.core.spec import Bind
     from engine.runtime.users import Account
 
 
@@ -182,6 +183,44 @@ class MakeReadOnly(Step):
 
 
 @dataclass(frozen=True)
+class Take(Step):
+    """Hold a file or folder with all that is mounted below, to be seen at another path.
+
+    Attributes:
+        mode: "ro" or "rw".
+    """
+
+    op: ClassVar[str] = "take"
+    source: str
+    target: str
+    mode: str = "ro"
+
+
+@dataclass(frozen=True)
+class Attach(Step):
+    """Let be seen what was taken."""
+
+    op: ClassVar[str] = "attach"
+
+
+@dataclass(frozen=True)
+class EnterRoot(Step):
+    """Make a folder the root, nothing of it ever written, with what was taken in it.
+
+    Attributes:
+        own: Folders in memory that everybody may write.
+        mode: Of the rest, "ro" or "rw".
+        beside: Where the root is to be attached instead of being entered.
+    """
+
+    op: ClassVar[str] = "root"
+    path: str
+    own: tuple[str, ...]
+    mode: str = "ro"
+    beside: str = ""
+
+
+@dataclass(frozen=True)
 class StartSession(Step):
     """Become leader of an own session and process group."""
 
@@ -301,6 +340,8 @@ class Launchable:
         secret: Files no instance may see, wherever they lie, links resolved.
         account: Whom it runs as, None: as the engine.
         way: Its network, where that is made before the launch.
+        rootfs: The folder that is its root, "" for the host's.
+        mounts: What of the host it sees elsewhere.
         helpers: Files that what runs the program needs; in sight, never to be written.
     """
 
@@ -319,6 +360,8 @@ class Launchable:
     network: Network = Network.HOST
     port: int = 0
     way: Way | None = None
+    rootfs: str = ""
+    mounts: tuple[Bind, ...] = ()
     helpers: tuple[str, ...] = ()
 
     @property

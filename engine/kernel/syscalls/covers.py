@@ -22,6 +22,7 @@ _LINKS = (
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 )
+_LAYERS = "/dev/shm"  # noqa: S108 - every /dev has it, and what is seen there later is another
 _READONLY = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY
 _NO_DEVICES = syscalls.MS_NOSUID | syscalls.MS_NODEV
 _NOTHING = _NO_DEVICES | syscalls.MS_NOEXEC
@@ -115,3 +116,96 @@ def _attach(tree: int, target: str) -> None:
             os.mknod(target)
     os.umask(mask)
     syscalls.move_mount(tree, target)
+
+
+_KERNELS = ("/proc", "/sys", "/dev")
+"""Where every root has something of the kernel's, or of gVisor's."""
+
+_taken: list[tuple[str, int]] = []
+"""Trees that wait for `attach` or `enter_root`, in the order they were taken."""
+
+
+def take(source: str, target: str, mode: str) -> None:
+    """Copy what is at a path, with all that is mounted below, to be seen at another one.
+
+    Args:
+        source: The path; a link at its end is followed.
+        target: Where it is going to be.
+        mode: "ro" or "rw".
+    """
+    try:
+        tree = syscalls.open_tree(os.path.realpath(source))
+        if mode == "ro":
+            syscalls.set_readonly("", tree)
+    except syscalls.KernelError as error:
+        raise syscalls.KernelError(error.errno or errnos.EIO, "open_tree", source) from error
+    _taken.append((target, tree))
+
+
+def attach() -> None:
+    """Let what was taken be seen; a target that is not there is made where that can be written."""
+    for target, tree in _taken:
+        if os.path.exists(target):
+            syscalls.move_mount(tree, target)
+        else:
+            _attach(tree, target)
+    _taken.clear()
+
+
+def enter_root(path: str, own: Iterable[str], mode: str, beside: str = "") -> None:
+    """Make a folder the root, with what was taken in it; the old root is gone then.
+
+    An overlay in memory lies over the folder: there the mount points are made, and nothing is
+    ever written to it. Source: pivot_root(2), Documentation/filesystems/overlayfs.rst.
+
+    Args:
+        path: The folder.
+        own: Folders that everybody may write there, in memory.
+        mode: Of the rest, "ro" or "rw"; what is written there goes with the instance.
+        beside: Where the root is to be attached instead, taken as the only one.
+    """
+    base = _LAYERS
+    syscalls.mount("tmpfs", base, "tmpfs", _NO_DEVICES, "mode=755")
+    for name in ("upper", "work", "root"):
+        os.mkdir(f"{base}/{name}", 0o755)
+    options = f"lowerdir={path},upperdir={base}/upper,workdir={base}/work"
+    syscalls.mount("overlay", f"{base}/root", "overlay", syscalls.MS_NODEV, options)
+    before = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chdir(f"{base}/root")
+    if beside:
+        os.chroot(".")  # paths are to be followed as they will be: links lead nowhere else
+    else:
+        syscalls.pivot_root(".", ".")
+        syscalls.umount2(".", syscalls.MNT_DETACH)
+    os.chdir("/")
+    _furnish(own, mode)
+    if beside:
+        tree = syscalls.open_tree("/")
+        os.fchdir(before)
+        os.chroot(".")
+        _taken.append((beside, tree))
+    os.close(before)
+
+
+def _furnish(own: Iterable[str], mode: str) -> None:
+    """Make all mount points, close the root, and let what was taken be seen."""
+    for folder in (*own, *_KERNELS):
+        os.makedirs(folder, exist_ok=True)
+    for target, tree in _taken:
+        _make_point(target, is_dir=stat.S_ISDIR(os.fstat(tree).st_mode))
+    if mode == "ro":
+        syscalls.set_readonly("/")
+    for folder in own:
+        syscalls.mount("tmpfs", folder, "tmpfs", _NO_DEVICES, "mode=1777")
+    attach()
+
+
+def _make_point(target: str, *, is_dir: bool) -> None:
+    """Make a mount point; below what is taken later it is made there, when that is in its place."""
+    mask = os.umask(0o022)
+    if os.path.islink(target):
+        os.unlink(target)  # in the overlay: whoever prepared the folder finds it as it was
+    os.makedirs(target if is_dir else os.path.dirname(target), exist_ok=True)
+    if not is_dir and not os.path.exists(target):
+        os.mknod(target)
+    os.umask(mask)

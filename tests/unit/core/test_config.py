@@ -224,9 +224,9 @@ def test_the_specification_names_its_restart_fields_rightly() -> None:
             ("line 3: unknown restart policy '?': on-failure is used",),
         ),
         (
-            API + 'rootfs = "/x"\nvcpus = 2\n',
+            API + "memory_mb = 1\nvcpus = 2\n",
             (
-                "line 3: rootfs has no effect: it is for virtual machines and images",
+                "line 3: memory_mb has no effect: it is for virtual machines and images",
                 "line 4: vcpus has no effect: it is for virtual machines and images",
             ),
         ),
