@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import msgspec
+
 from engine.core.config import describe_error
 from engine.core.errors import SpecError, TenError
 from engine.core.names import domain_name
@@ -18,7 +20,8 @@ from engine.core.names import domain_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.core.spec import Config
+    from engine.core.caddy import FrontOptions
+    from engine.core.spec import Config, TlsSpec
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,16 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Check everything that can be checked, then become the keeper."""
-    if options.tls or options.staging or options.email:
-        return _fail("TLS is not built in: put a TLS proxy in front of the door's port")
     path = _config_path(options)
     config = _admit(_read(path, options))
+    front = _settle_front(options, config)
     data_dir = Path(config.settings.data_dir)
     _check_database(data_dir)
     if sys.stdout.isatty():
         for warning in config.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        print(f"ten serves http://{options.domain}:{options.port}; Ctrl-C stops it", flush=True)
+        place = f"https://{options.domain}:{front.https_port}" if front else ""
+        place = place or f"http://{options.domain}:{options.port}"
+        print(f"ten serves {place}; Ctrl-C stops it", flush=True)
     names = {
         "--data-dir": str(data_dir),
         "--config": str(path),
@@ -56,7 +60,44 @@ def serve(options: argparse.Namespace) -> int:
     }
     if options.doors:
         names["--doors"] = str(options.doors)
+    if front:
+        names["--front"] = msgspec.json.encode(front).decode()
+        names["--bind"] = "127.0.0.1"  # who is to have HTTPS must not get by without
     return _become([text for pair in names.items() for text in pair])
+
+
+def _settle_front(options: argparse.Namespace, config: Config) -> FrontOptions | None:
+    from engine.runtime.fronting import settle
+
+    tls = config.settings.tls
+    if not (options.tls or tls.enabled):
+        if options.staging or options.email:
+            raise TenError("--staging and --email are about --tls", hint="add --tls")
+        return None
+    if tls.domain and options.domain == "localhost":
+        options.domain = tls.domain
+    return settle(
+        config,
+        domain=options.domain,
+        bind=options.bind,
+        email=options.email,
+        is_staging=options.staging,
+    )
+
+
+def front(options: argparse.Namespace) -> int:
+    """Become the Caddy of a keeper."""
+    from engine.core.caddy import read_options
+    from engine.daemon.config_file import read_config
+    from engine.door.privileges import drop
+    from engine.runtime.front import run_front
+
+    def read() -> TlsSpec:
+        return read_config(options.config, data_dir=options.data_dir).settings.tls
+
+    settled = read_options(options.front)
+    assert settled is not None  # noqa: S101 - the keeper starts no Caddy without them
+    return run_front(read, settled, port=options.port, drop=drop)
 
 
 def daemon(options: argparse.Namespace) -> int:
@@ -69,6 +110,7 @@ def daemon(options: argparse.Namespace) -> int:
         config=options.config,
         domain=options.domain,
         port=options.port,
+        front=options.front,
     )
 
 
@@ -158,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="run the engine in the foreground"))
     _add_daemon(commands.add_parser("daemon"))
     _add_door(commands.add_parser("door"))
+    _add_front(commands.add_parser("front"))
     token = commands.add_parser("token-gen", help="make an API token")
     token.add_argument("--tenant", default="", metavar="T")
     token.add_argument("--description", default="", metavar="D")
@@ -181,9 +224,9 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("-d", "--domain", type=_domain, default="localhost")
     command.add_argument("--bind", default="0.0.0.0", metavar="ADDRESS")  # noqa: S104 - the peer's
     command.add_argument("--doors", type=int, default=0, metavar="N")
-    command.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
-    command.add_argument("--staging", action="store_true", help=argparse.SUPPRESS)
-    command.add_argument("--email", default="", help=argparse.SUPPRESS)
+    command.add_argument("--tls", action="store_true", help="HTTPS, by Caddy")
+    command.add_argument("--staging", action="store_true", help="of a CA for tests")
+    command.add_argument("--email", default="", help="for the CA")
     command.set_defaults(run=serve)
     _add_place(command)
 
@@ -206,7 +249,15 @@ def _add_daemon(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", required=True)
     command.add_argument("--domain", required=True)
     command.add_argument("--port", type=int, required=True)
+    command.add_argument("--front", default="")
     command.set_defaults(run=daemon)
+
+
+def _add_front(command: argparse.ArgumentParser) -> None:
+    for name in ("--data-dir", "--config", "--front"):
+        command.add_argument(name, required=True)
+    command.add_argument("--port", type=int, required=True)
+    command.set_defaults(run=front)
 
 
 def _add_door(command: argparse.ArgumentParser) -> None:

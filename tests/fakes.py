@@ -55,6 +55,7 @@ from engine.daemon.api.app import make_app
 from engine.daemon.api.listener import Listener
 from engine.daemon.auth import Auth
 from engine.daemon.clock import wall
+from engine.daemon.front import TlsView
 from engine.daemon.metric_store import MetricStore
 from engine.daemon.store import Store
 from engine.daemon.stream import Broadcaster, Subscriber
@@ -165,6 +166,19 @@ class FakeControl:
             )
             for spec in self.config.services.values()
         ]
+
+    def tls_view(self) -> TlsView:
+        return TlsView(
+            enabled=False,
+            domain=None,
+            staging=False,
+            https_port=0,
+            http_port=0,
+            recommendation="ten serve --tls serves HTTPS by Caddy",
+        )
+
+    def is_served(self, host: str) -> bool:
+        return host == "localhost"
 
     def snapshot(self) -> Snapshot:
         return Snapshot(

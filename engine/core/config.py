@@ -14,12 +14,13 @@ from engine.core.config_domains import Claims
 from engine.core.config_door import read_proxy_protocol, read_trusted_proxies
 from engine.core.config_network import read_outbound
 from engine.core.config_service import read_service, resolve
-from engine.core.config_table import U16, U32, Source, Table
+from engine.core.config_table import U32, Source, Table
+from engine.core.config_tls import read_tls
 from engine.core.config_user import read_user_range
 from engine.core.limit_values import MAX, BadLimit, read_size
 from engine.core.names import RESERVED_SERVICES, is_label
 from engine.core.nearest import did_you_mean
-from engine.core.spec import Config, ConsoleSpec, RoutingSpec, ServiceSpec, Settings, TlsSpec
+from engine.core.spec import Config, ConsoleSpec, RoutingSpec, ServiceSpec, Settings
 from engine.core.toml_text import dotted, load_toml
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
         trusted_proxies=read_trusted_proxies(table),
         proxy_protocol=read_proxy_protocol(table),
         outbound=read_outbound(table),
-        tls=_read_tls(table.table("tls"), folder, data_dir),
+        tls=read_tls(table.table("tls"), folder, data_dir),
     )
     table.finish()
     return settings
@@ -186,26 +187,6 @@ def _read_names(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, 
             message = f"{name!r} cannot be the name of a variable"
             table.source.fail(message, (*table.path, key, index))
     return names
-
-
-def _read_tls(table: Table, folder: str, data_dir: str) -> TlsSpec:
-    tls = TlsSpec(
-        enabled=table.flag("enabled", default=False),
-        acme_email=table.line("acme_email"),
-        domain=table.line("domain"),
-        cache_dir=resolve(
-            folder, table.text("cache_dir", "{data_dir}/acme").replace("{data_dir}", data_dir)
-        ),
-        staging=table.flag("staging", default=False),
-        https_port=table.count("https_port", 443, U16),
-        http_port=table.count("http_port", 80, U16),
-        dns_provider=table.line("dns_provider"),
-    )
-    if tls.enabled:
-        message = "settings.tls is not served here: put a TLS proxy in front of the door"
-        table.warn("enabled", message)
-    table.finish()
-    return tls
 
 
 def _read_services(table: Table, declared: Table, folder: str) -> dict[str, ServiceSpec]:

@@ -194,6 +194,16 @@ class Table:
         content = self._get(key, dict, "a table")
         return Table(self.source, content or {}, (*self.path, key))
 
+    def tables(self, key: str) -> list[Table]:
+        """Enter the tables of an array; empty where there is none."""
+        contents = self._get(key, list, "an array of tables") or []
+        for index, content in enumerate(contents):
+            self._check((*self.path, key, index), content, dict, "a table")
+        return [
+            Table(self.source, content, (*self.path, key, index))
+            for index, content in enumerate(contents)
+        ]
+
     def raw(self, key: str) -> object:
         """Give a value of whatever type TOML has for it; the caller says what is wrong with it."""
         self._asked.add(key)

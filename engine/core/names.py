@@ -6,7 +6,7 @@ import re
 
 from engine.core.errors import Refused
 
-RESERVED_SERVICES = frozenset({"run", "logs", "secrets"})
+RESERVED_SERVICES = frozenset({"acme", "run", "logs", "secrets"})
 """Folders of the data directory; a service of that name would own them."""
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\Z")

@@ -7,7 +7,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import structs
 
 from engine.core.names import instance_name, split_instance
 from engine.core.spec import RESTART_FIELDS, ServiceSpec
@@ -75,9 +74,10 @@ def change_between(old: Config, new: Config, running: Mapping[str, str]) -> Chan
 def _waiting(old: Settings, new: Settings) -> list[str]:
     changed = {
         "settings.data_dir": old.data_dir != new.data_dir,
-        # The folder for certificates lies in the data directory, if nothing else is said.
-        "settings.tls": structs.replace(old.tls, cache_dir="")
-        != structs.replace(new.tls, cache_dir=""),
+        **{
+            f"settings.tls.{key}": getattr(old.tls, key) != getattr(new.tls, key)
+            for key in ("enabled", "domain", "https_port", "http_port")
+        },
     }
     return [
         f"{key} changed: it takes effect when ten serve is started anew"

@@ -129,6 +129,13 @@ class RoutingSpec(msgspec.Struct, frozen=True, kw_only=True):
     path: dict[str, str] = {}
 
 
+class CertificateFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate with its chain and its private key: absolute paths of PEM files."""
+
+    cert: str
+    key: str
+
+
 class TlsSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The `[settings.tls]` table."""
 
@@ -140,6 +147,15 @@ class TlsSpec(msgspec.Struct, frozen=True, kw_only=True):
     https_port: int = 443
     http_port: int = 80
     dns_provider: str = ""
+    internal: bool = False
+    """Certificates of a CA of our own, which nobody else trusts unless told to."""
+    certificates: tuple[CertificateFiles, ...] = ()
+    """From files, chosen by the names in them; no others are asked for then, but internal ones."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether certificates are asked of a public CA."""
+        return not self.internal and not self.certificates
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Update,
     )
     from engine.core.wire_limits import LimitsView
+    from engine.daemon.front import TlsView
 
 
 class Subscription(Protocol):
@@ -61,6 +62,14 @@ class Control(Protocol):
 
     def config_view(self) -> ConfigView:
         """Describe the configuration in force and the one refused."""
+        ...
+
+    def tls_view(self) -> TlsView:
+        """Describe how TLS is served."""
+        ...
+
+    def is_served(self, host: str) -> bool:
+        """Tell whether a host is one that a certificate may be asked for."""
         ...
 
     def snapshot(self) -> Snapshot:

@@ -28,6 +28,7 @@ from engine.daemon.engine_control import EngineControl, Identity
 from engine.daemon.feeds import Feeds
 from engine.daemon.figures import Figures
 from engine.daemon.force import Force
+from engine.daemon.front import Front
 from engine.daemon.inspector import Inspector
 from engine.daemon.journal import Journal
 from engine.daemon.keeper_link import KeeperLink
@@ -79,6 +80,7 @@ class Options:
     config: str
     domain: str
     port: int
+    front: str = ""
 
 
 class Engine:
@@ -102,6 +104,7 @@ class Engine:
             on_message=self._on_message,
             on_end=self._on_keeper_gone,
         )
+        self._front = self._make_front()
         self._feeds.on_read_out = self._on_read_out
         self._prober = Prober(self._on_probe)
         self._doors = Doors(self._on_wake, self._on_stats)
@@ -133,12 +136,21 @@ class Engine:
             loop.add_signal_handler(number, lambda: None)  # the terminal's; meant for the keeper
         await self._over.wait()
 
+    def _make_front(self) -> Front:
+        registry, options = self._registry, self._options
+        return Front(
+            options.front,
+            run_dir=options.data_dir / "run",
+            domain=options.domain,
+            port=options.port,
+            registry=registry,
+            journal=self._journal,
+            table=lambda version: route_table(version, options.domain, registry.config, registry),
+        )
+
     def _tools(self) -> Tools:
         registry, options = self._registry, self._options
-        routes = Routes(
-            self._doors,
-            lambda version: route_table(version, options.domain, registry.config, registry),
-        )
+        routes = Routes(self._doors, self._front.table)
         sampler = Sampler(
             log_counters=self._count_lines,
             inflight=self._doors.inflight,
@@ -196,6 +208,7 @@ class Engine:
             broadcaster=self._broadcaster,
             acts=Acts(self._supervisor, self._rollouts),
             limits=LimitActs(self._supervisor),
+            front=self._front,
             figures=self._figures,
             logs=LogsView(self._feeds, self._registry),
             reloader=self._reloader,
@@ -305,6 +318,7 @@ class Engine:
         self._note("the engine is ready")
         self._reloader.begin()
         self._watch.start()
+        self._front.start()
         self._ways.begin()
         self._figures.start()
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.daemon.control import RequestTotals
     from engine.daemon.doctor import Doctor
     from engine.daemon.figures import Figures
+    from engine.daemon.front import Front, TlsView
     from engine.daemon.inspector import Inspector
     from engine.daemon.limit_acts import LimitActs
     from engine.daemon.logs_view import LogsView
@@ -69,6 +70,7 @@ class EngineControl:
         broadcaster: Broadcaster,
         acts: Acts,
         limits: LimitActs,
+        front: Front,
         figures: Figures,
         logs: LogsView,
         reloader: Reloader,
@@ -77,6 +79,7 @@ class EngineControl:
     ) -> None:
         """Take the parts."""
         self._identity = identity
+        self._front = front
         self._registry = registry
         self._store = store
         self._broadcaster = broadcaster
@@ -200,6 +203,14 @@ class EngineControl:
     async def inspect(self, name: str) -> Inspection:
         """See `Control`."""
         return await self._inspector.inspect(name)
+
+    def tls_view(self) -> TlsView:
+        """See `Control`."""
+        return self._front.view()
+
+    def is_served(self, host: str) -> bool:
+        """See `Control`."""
+        return self._front.is_served(host)
 
     async def examine(self) -> Report:
         """See `Control`."""

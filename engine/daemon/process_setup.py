@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run_engine(*, keeper_fd: int, data_dir: Path, config: str, domain: str, port: int) -> int:
+def run_engine(
+    *, keeper_fd: int, data_dir: Path, config: str, domain: str, port: int, front: str = ""
+) -> int:
     """Be the engine until the keeper asks for its end; give the exit status."""
     keeper = os.getppid()
     syscalls.set_name("ten-engine")
@@ -32,7 +34,12 @@ def run_engine(*, keeper_fd: int, data_dir: Path, config: str, domain: str, port
     _raise_limits()
     start_logging(data_dir / "run" / "log")
     options = Options(
-        keeper_fd=keeper_fd, data_dir=data_dir, config=config, domain=domain, port=port
+        keeper_fd=keeper_fd,
+        data_dir=data_dir,
+        config=config,
+        domain=domain,
+        port=port,
+        front=front,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

@@ -50,6 +50,8 @@ class Keeper:
         for index in range(int(options["--doors"])):
             start = partial(self._start_door, index)
             self._children.append(Child(f"door {index}", self._loop, start))
+        if "--front" in options:
+            self._children.append(Child("caddy", self._loop, self._start_front))
 
     def run(self) -> None:
         """Serve until asked to stop and the engine has stopped its instances, or cannot."""
@@ -64,18 +66,20 @@ class Keeper:
 
     # Engine and doors.
 
-    def _run(self, role: str, fds: list[int], names: str, cwd: str = "") -> int:
+    def _run(
+        self, role: str, fds: list[int], names: str, cwd: str = "", log_name: str = "log/engine.log"
+    ) -> int:
         command = f"-P {self._options.get('--engine-command', '-m engine')} {role}".split()
         for name in names.split():
             command += [name, self._options[name]]
-        log_path = f"{self._files.path}/log/engine.log"
-        argv = [sys.executable, *command]
+        argv, log_path = [sys.executable, *command], f"{self._files.path}/{log_name}"
         return process.start_program(argv, [*fds, self._lifeline], log_path, cwd)
 
     def _start_engine(self) -> int:
         self._link = link = Link(self._loop, self._obey)
         with link.theirs:
             names = "--data-dir --config --domain --port"
+            names += " --front" if "--front" in self._options else ""
             pid = self._run("daemon --keeper-fd 3", [link.theirs.fileno()], names)
         with contextlib.suppress(OSError):  # the disk is full: the engine runs all the same
             process.write_whole(f"{self._files.path}/engine.pid", f"{pid}\n")
@@ -100,6 +104,14 @@ class Keeper:
             pid = self._run(role, fds, "--domain --uid", f"{self._files.path}/door")
         self._pairs[index] = pair  # both ends stay open here: neither side sees the other one die
         self._loop.after(0, partial(self._show_door, index))  # once its pid is noted
+        return pid
+
+    def _start_front(self) -> int:
+        fds = list(map(int, self._options["--front-fds"].split(",")))
+        names = "--data-dir --config --port --front"
+        pid = self._run("front", fds, names, f"{self._files.path}/caddy", "log/front.log")
+        with contextlib.suppress(OSError):  # the disk is full: only the engine does not see it
+            process.write_whole(f"{self._files.path}/caddy.pid", f"{pid}\n")
         return pid
 
     def _show_door(self, index: int) -> None:

@@ -25,7 +25,7 @@ from engine.core.spec import Isolation
 from engine.kernel import seccomp, userns
 from engine.kernel.controllers import survey
 from engine.kernel.gvisor import why_no_sandbox
-from engine.runtime import outbound, platforms, users
+from engine.runtime import caddy, outbound, platforms, users
 from engine.runtime.resolver import resolvers
 from engine.runtime.rootfs_check import whys
 from engine.runtime.trial import try_out
@@ -245,6 +245,20 @@ def _check_admin_group(config: Config, _: bool) -> Iterator[Lack]:
             yield Lack(("settings", "admin_group"), text, is_refused=False)
 
 
+def _check_certificates(config: Config, _: bool) -> Iterator[Lack]:
+    """Certificates from files: that they are there, and each with its own key."""
+    for index, key, reason in caddy.refused_certificates(config.settings.tls):
+        yield Lack(("settings", "tls", "certificates", index, key), reason)
+
+
+def _check_tls(config: Config, _: bool) -> Iterator[Lack]:
+    """TLS that is switched on in the file: that there is a Caddy."""
+    if config.settings.tls.enabled:
+        reason, fix = caddy.why_missing()
+        if reason:
+            yield Lack(("settings", "tls", "enabled"), f"TLS cannot be served: {reason}", fix)
+
+
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_networks,
@@ -257,5 +271,7 @@ CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_folders,
     _check_files,
     _check_admin_group,
+    _check_certificates,
+    _check_tls,
 )
 """Each takes the configuration, and whether it may try things out."""

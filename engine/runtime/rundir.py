@@ -11,17 +11,22 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import signal
 import socket
 import stat
 import sys
 import time
+from typing import Any
 
 from engine.kernel.cgroup import enter_leaf
 
 MAX_SOCKET_PATH = 107
 """Bytes of a Unix socket's path. Source: unix(7)."""
+
+FRONT_UID = 61182
+"""Caddy's user, likewise."""
 
 DOOR_UID = 61183
 """The doors' user where the keeper is root; it needs no entry in passwd."""
@@ -152,7 +157,7 @@ def clean(path: str) -> None:
         remove(target)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(target))
-    for name in ("ten.sock", "door/api.sock", "engine.pid", "keeper.pid"):
+    for name in ("ten.sock", "door/api.sock", "engine.pid", "keeper.pid", "caddy.pid"):
         remove(os.path.join(path, name))
     for folder in ("fifo", "instances"):
         for name in os.listdir(os.path.join(path, folder)):
@@ -257,6 +262,8 @@ def prepare(options: dict[str, str]) -> list[str]:
     options["--data-dir"] = run.data_dir
     traffic = listen_tcp(options.pop("--bind"), int(options["--port"]))
     options["--port"] = str(traffic.getsockname()[1])
+    if "--front" in options:
+        options["--front-fds"] = _listen_front(run, json.loads(options["--front"]))
     enter_leaf()
     sockets = [traffic, run.listen_api(), run.listen_door_api()]
     fds = [run.lifeline, *(each.detach() for each in sockets)]
@@ -264,6 +271,19 @@ def prepare(options: dict[str, str]) -> list[str]:
         os.set_inheritable(fd, True)
     options["--fds"] = ",".join(map(str, fds))
     return [text for pair in options.items() for text in pair]
+
+
+def _listen_front(run: RunDir, front: dict[str, Any]) -> str:
+    """Listen for Caddy: HTTPS, HTTP, and UDP for HTTP/3; give the descriptors for the keeper."""
+    make_own_dir(os.path.join(run.path, "caddy"), int(front["uid"]))
+    remove(os.path.join(run.path, "caddy", "caddy.json"))
+    sockets = [listen_tcp(front["bind"], front[f"{name}_port"]) for name in ("https", "http")]
+    quic = socket.socket(sockets[0].family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    quic.bind(sockets[0].getsockname())
+    fds = [each.detach() for each in (*sockets, quic)]
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    return ",".join(map(str, fds))
 
 
 def main() -> int:

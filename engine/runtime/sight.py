@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from engine.runtime.steps import Launchable
 
-_ENGINE_OWN = ("run", "logs", "secrets", ".metrics", "ten.db", "tenement.db", "api_token")
+_ENGINE_OWN = ("acme", "run", "logs", "secrets", ".metrics", "ten.db", "tenement.db", "api_token")
 """First names in the data directory that no instance may name."""
 
 _BESIDE = ("bin", "shims")

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from engine.core.errors import FeatureMissing
-
 if TYPE_CHECKING:
     import argparse
 
@@ -24,10 +22,10 @@ def serve_arguments(options: argparse.Namespace) -> list[str]:
 
 def serve(options: argparse.Namespace) -> NoReturn:
     """Run the engine in the foreground."""
-    if options.tls or options.staging or options.email:
-        message = "TLS is not built in"
-        raise FeatureMissing(message, hint="put a TLS proxy in front of the door's port")
-    _become(serve_arguments(options))
+    flags = [f"--{name}" for name in ("tls", "staging") if getattr(options, name)]
+    if options.email:
+        flags.append(f"--email={options.email}")
+    _become([*serve_arguments(options), *flags])
 
 
 def config(options: argparse.Namespace) -> NoReturn:

@@ -144,6 +144,7 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         **{name: _lazy("rollouts", name) for name in ("rollback", "rollout")},
         "logs": _lazy("logs", "logs"),
         "set": _lazy("limits", "set_limits"),
+        "caddy": _lazy("caddy", "caddy"),
         "init": _lazy("scaffold", "init"),
     }
 

@@ -151,9 +151,9 @@ def _add_engine(commands: _Commands) -> None:
         command.option("--bind", default="0.0.0.0", text="address of the door [0.0.0.0]")  # noqa: S104 - the peer's
         command.option("--doors", type=_count, default=0, text="door processes [one a core]")
         command.option("--config", default="", text="configuration file [the nearest]")
-    for name in ("--tls", "--staging"):
-        serve.option(name, action="store_true", text=argparse.SUPPRESS)
-    serve.option("--email", default="", text=argparse.SUPPRESS)
+    serve.flag("--tls", text="serve HTTPS, by a Caddy in front of the door")
+    serve.option("--email", default="", metavar="E", text="with --tls: the CA writes there")
+    serve.flag("--staging", text="with --tls: ask the CA for certificates for tests")
     up.flag("--detach", text="do not attach the console")
     commands.add("down", "stop the engine and its instances")
     top = commands.add("top", "the instance table alone, drawn anew each second")
@@ -266,6 +266,13 @@ def _add_files(commands: _Commands) -> None:
     token.option("--tenant", metavar="T", default="", text="reaches instances with this id only")
     token.option("--description", metavar="D", default="", text="what it is for")
     token.flag("--read-only", text="may look and change nothing")
+    caddy = commands.add("caddy", "print a Caddyfile, for a Caddy that you run")
+    caddy.option("-d", "--domain", required=True, text="domain served")
+    caddy.option("-p", "--port", type=_port, default=8080, text="port of the door [8080]")
+    caddy.option("-o", "--output", metavar="FILE", default="", text="write it there")
+    caddy.option("--dns-provider", metavar="X", default="", text="for wildcard certificates")
+    for name in ("--install", "--systemd"):
+        caddy.option(name, action="store_true", text=argparse.SUPPRESS)
     init = commands.add("init", "write a tenement.toml here")
     init.option("--name", default="", text="service [the folder's name]")
     init.option("--command", dest="program", default="", text="what it runs [guessed]")

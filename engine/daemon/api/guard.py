@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from engine.core.caddy import ASK_PATH
 from engine.core.errors import Refused
 from engine.daemon.api.ratelimit import BadTokens, is_loopback
 from engine.daemon.api.replies import Fault, describe, error
@@ -80,6 +81,8 @@ class Guard:
         return self._check(token, source)
 
     def _is_open(self, path: str, source: str) -> bool:
+        if path == ASK_PATH:
+            return is_loopback(source)
         if path not in _PUBLIC_ON_HOST:
             return False
         return self._control.config.settings.public_metrics or is_loopback(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ from prometheus_client.core import (
 from starlette.responses import Response
 from starlette.routing import Route
 
+from engine.core.caddy import ASK_PATH
 from engine.core.latency import BOUNDS_MS, cumulative, percentile
 from engine.core.wire import State
 from engine.daemon.api.guard import credential_or_public
@@ -24,7 +26,7 @@ from engine.daemon.api.instances import (
     quota,
     uptime_seconds,
 )
-from engine.daemon.api.replies import reply
+from engine.daemon.api.replies import plain, reply
 from engine.daemon.api.resource_metrics import host_metrics, instance_metrics
 from engine.daemon.clock import wall
 
@@ -74,6 +76,7 @@ class Telemetry:
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/api/telemetry", self.telemetry, methods=["GET"]),
             Route("/api/tls/status", self.tls_status, methods=["GET"]),
+            Route(ASK_PATH, self.tls_ask, methods=["GET"]),
         ]
 
     async def metrics(self, request: Request) -> Response:
@@ -102,19 +105,14 @@ class Telemetry:
         )
 
     async def tls_status(self, request: Request) -> Response:
-        """Tell how TLS is set up in the configuration."""
+        """Tell how TLS is served."""
         credential_or_public(request)
-        tls = self._control.config.settings.tls
-        return reply(
-            {
-                "enabled": tls.enabled,
-                "domain": tls.domain or None,
-                "staging": tls.staging,
-                "https_port": tls.https_port if tls.enabled else 0,
-                "http_port": tls.http_port if tls.enabled else 0,
-                "recommendation": "Put a TLS proxy in front of the door for HTTPS",
-            }
-        )
+        return reply(self._control.tls_view())
+
+    async def tls_ask(self, request: Request) -> Response:
+        """Answer a Caddy on this host whether it may get a certificate for a name."""
+        is_known = self._control.is_served(request.query_params.get("domain", ""))
+        return plain(HTTPStatus.OK if is_known else HTTPStatus.NOT_FOUND, "")
 
 
 def _views(control: Control, found: Credential | None) -> list[InstanceView]:

@@ -77,6 +77,7 @@ CHECKS = (
     Check("storage.processes", "processes", storage.processes),
     Check("serving.port", "port", serving.port),
     Check("serving.door_user", "user of the doors", serving.door_user),
+    Check("serving.tls", "HTTPS (caddy)", serving.tls),
     Check("serving.python", "Python", serving.python),
     Check("serving.manager", "service manager", serving.service_manager),
     Check("serving.ssh", "ssh", serving.ssh),

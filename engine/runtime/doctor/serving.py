@@ -11,6 +11,7 @@ import sys
 
 from engine.kernel import userns
 from engine.kernel.features import setting
+from engine.runtime import caddy
 from engine.runtime.doctor.scope import Said, Scope, no, partly, yes
 from engine.runtime.rundir import DOOR_UID
 
@@ -68,6 +69,16 @@ def service_manager(_: Scope) -> Said:
         return yes("systemd")
     why = "systemd does not run here: something else has to start ten serve after a reboot"
     return no(why, "have the container's or the host's own init start it")
+
+
+def tls(scope: Scope) -> Said:
+    """HTTPS in front of the doors."""
+    is_needed = scope.config is not None and scope.config.settings.tls.enabled
+    reason, fix = caddy.why_missing()
+    if reason:
+        return no(reason, fix, needed_by=("settings.tls.enabled",) if is_needed else ())
+    path = caddy.find()
+    return yes(f"{path}, {caddy.version(path)}")
 
 
 def ssh(_: Scope) -> Said:

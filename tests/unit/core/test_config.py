@@ -156,7 +156,7 @@ protect = true
     )
     assert config.instances == (("box", "b"), ("api", "alice"), ("api", "bob"))
     assert config.console == ConsoleSpec(banner="production", colour="red", protect=True)
-    assert config.warnings == ()
+    assert len(config.warnings) == 1  # of dns_provider
 
 
 def test_a_data_dir_given_from_outside_comes_first() -> None:
@@ -235,8 +235,8 @@ def test_the_specification_names_its_restart_fields_rightly() -> None:
             ("line 2: health_check_interval = 0 would never rest; 1 is used",),
         ),
         (
-            "[settings.tls]\nenabled = true\n",
-            ("line 2: settings.tls is not served here: put a TLS proxy in front of the door",),
+            '[settings.tls]\ndns_provider = "x"\n',
+            ("line 2: dns_provider is not used: each host has its own certificate",),
         ),
         (
             API + '[instances]\napi = ["a",\n "a"]\n',

@@ -145,14 +145,8 @@ def test_telemetry(local: Served) -> None:
 
 def test_tls_status(local: Served) -> None:
     found = local.ask("GET", "/api/tls/status").json()
-    assert set(found) == {
-        "enabled",
-        "domain",
-        "staging",
-        "https_port",
-        "http_port",
-        "recommendation",
-    }
+    peers = {"enabled", "domain", "staging", "https_port", "http_port", "recommendation"}
+    assert set(found) == peers | {"running", "pid", "internal", "certificates", "error"}
     assert found["enabled"] is False
     assert found["domain"] is None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.core.errors import EngineUnreachable, FeatureMissing, TenError
+from engine.core.errors import EngineUnreachable, TenError
 from ten_tui.cli import attach, handover
 from ten_tui.cli.parser import make_parser
 from ten_tui.client import Endpoint
@@ -134,12 +134,6 @@ def test_offline_commands_become_the_engines_program(
     with pytest.raises(Become):
         getattr(handover, options.command.replace("-", "_"))(options)
     assert seen == [(sys.executable, [sys.executable, "-P", "-m", "engine", *expected])]
-
-
-@pytest.mark.parametrize("option", [["--tls"], ["--staging"], ["--email", "x@y"]])
-def test_tls_is_refused_in_one_line(project: Path, option: list[str]) -> None:
-    with pytest.raises(FeatureMissing, match="TLS is not built in"):
-        handover.serve(make_parser().parse_args(["serve", *option]))
 
 
 def test_alone_without_a_terminal_prints_what_runs(ten: Ten, served: Served) -> None:
