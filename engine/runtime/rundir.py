@@ -150,14 +150,18 @@ class RunDir:
 
 
 def clean(path: str) -> None:
-    """Remove sockets, FIFOs, records and pid files of a run folder; logs and locks stay."""
+    """Remove sockets, FIFOs, records and pid files of a run folder; logs and locks stay.
+
+    Also Caddy's configuration, which has private keys in it.
+    """
     api = os.path.join(path, "ten.sock")
     if os.path.islink(api):
         target = os.readlink(api)
         remove(target)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(target))
-    for name in ("ten.sock", "door/api.sock", "engine.pid", "keeper.pid", "caddy.pid"):
+    sockets = ("ten.sock", "door/api.sock", "caddy/admin.sock")
+    for name in (*sockets, "engine.pid", "keeper.pid", "caddy.pid", "caddy/caddy.json"):
         remove(os.path.join(path, name))
     for folder in ("fifo", "instances"):
         for name in os.listdir(os.path.join(path, folder)):

@@ -144,6 +144,7 @@ def test_hosts_have_certificates_of_the_ca_and_strangers_none(make_engine: Make)
     for name in ("caddy.json", "admin.sock"):
         assert (folder / name).stat().st_mode & 0o077 == 0
     assert tls.run.stop() == 0
+    assert not [name for name in os.listdir(folder) if name != "caddy.log"]
 
 
 def test_certificates_from_files_by_name_and_renewed_under_way(make_engine: Make) -> None:
