@@ -78,7 +78,9 @@ class TenApp(App[int]):
         self._theme_stamp = theme.stamp()
         self._logs = logs
         self._is_first = is_first
-        self.ui = UiState(rendering=rendering_of(os.environ, sys.stdout.encoding or ""))
+        self.ui = UiState(
+            rendering=rendering_of(os.environ, getattr(sys.stdout, "encoding", "") or "")
+        )
         self.link = Link(connect, self.post_message)
         self.logic = Console(self.ui, self.link, self, load_keymap())
         self._keys_stamp = keys_stamp()
