@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wbufsize = -1  # an answer goes out as a whole, or not at all if this is killed meanwhile
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
