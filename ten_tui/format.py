@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,9 @@ from engine.core.wire import State
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from engine.core.wire import ConsoleView
 
 NOTHING = "·"
 """What a zero is drawn as: a place that is quiet, and is known to be."""
@@ -211,3 +214,9 @@ def _clean(text: str) -> str:
 def _drawn(char: str) -> str:
     """Give what stands for a character: blanks of any kind for blanks, a mark for the rest."""
     return char if char.isprintable() else " " if char.isspace() else MARK
+
+
+def attached(consoles: Iterable[ConsoleView]) -> str:
+    """Name who is attached, several alike once with their number."""
+    names = Counter(clean(f"{one.who} {one.place}".strip()) for one in consoles)
+    return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in names.items())

@@ -46,8 +46,7 @@ def _head(view: View) -> Iterator[str]:
         f"{host.requests:.1f} requests/s, p95 {host.p95_ms:.0f} ms, {host.errors:.1f} errors/s"
     )
     if view.consoles:
-        who = ", ".join(fmt.clean(f"{one.who} {one.place}".strip()) for one in view.consoles)
-        yield f"Attached: {who}"
+        yield f"Attached: {fmt.attached(view.consoles)}"
     if view.config is not None and view.config.error:
         yield f"Config refused: {fmt.clean(view.config.error)}"
 

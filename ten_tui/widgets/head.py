@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from ten_tui import format as fmt
-from ten_tui.format import clean
 from ten_tui.store.timeline import when
 from ten_tui.store.view import LinkState
 from ten_tui.theme import Ground, Ink
@@ -100,9 +99,8 @@ class Head(Pane):
         consoles = self._ui.view.consoles
         if len(consoles) < 2 or not self._ui.view.is_live:
             return ""
-        names = ", ".join(clean(f"{one.who} {one.place}".strip()) for one in consoles)
         short = f"{len(consoles)} attached"
-        for text in (f"{short}: {names}", short):
+        for text in (f"{short}: {fmt.attached(consoles)}", short):
             if cell_len(text) <= room:
                 return text
         return ""

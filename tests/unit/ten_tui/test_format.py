@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.wire import State
+from engine.core.wire import ConsoleView, State
 from ten_tui import format as fmt
 
 UTC = datetime.timezone.utc  # noqa: UP017 - the name the module's functions take
@@ -102,3 +102,9 @@ def test_bars_keep_their_width(share: float) -> None:
 def test_counting() -> None:
     assert fmt.plural(1, "line") == "1 line"
     assert fmt.plural(1200, "line") == "1,200 lines"
+
+
+def test_who_is_attached_several_alike_once() -> None:
+    eva, root = ConsoleView(who="eva", place="pts/3"), ConsoleView(who="root")
+    assert fmt.attached([root, eva, root]) == "root x2, eva pts/3"
+    assert fmt.attached([ConsoleView(who="e\x1b[31mva")]) == "eva"
