@@ -111,12 +111,21 @@ def test_no_file_at_all(tmp_path: Path) -> None:
     assert done.stderr.startswith("Error: No tenement.toml found.")
 
 
-@pytest.mark.parametrize("flag", ["--tls", "--staging"])
-def test_tls_is_refused_in_one_line(folder: Path, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("flag", "reason", "advice"),
+    [
+        ("--tls", "no public CA signs for localhost", "settings.tls.internal = true"),
+        ("--staging", "--staging and --email are about --tls", "add --tls"),
+    ],
+)
+def test_tls_that_cannot_be_is_refused_with_advice(
+    folder: Path, flag: str, reason: str, advice: str
+) -> None:
     done = engine(folder, "serve", flag)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "TLS" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == f"Error: {reason}"
+    assert advice in done.stderr
+    assert sorted(os.listdir(folder)) == ["deep", "tenement.toml"]
 
 
 def test_damaged_database_is_said_at_the_start(folder: Path) -> None:

@@ -6,6 +6,7 @@ The kernel itself refuses the step (see `tests/e2e/sabotaged.py`).
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +20,10 @@ from engine.kernel.syscalls.steps import STEPS
 from tests.e2e.engine_run import EngineRun
 from tests.e2e.sabotaged import REFUSED
 from tests.e2e.standing import standing, wait_same
-from tests.require import require, require_root
+from tests.require import require, require_program, require_root
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("plain", "default", "strict", "private")
+SERVICES = ("plain", "default", "strict", "private", "rooted")
 CANNOT_FAIL = {"keyring"}
 """A kernel without keys has none to leave; see `syscalls.join_session_keyring`."""
 
@@ -45,10 +46,14 @@ rlimits = {{ nofile = 500 }}
 [service.strict]
 {COMMON}
 hardening = "strict"
+mounts = ["/etc:/run/etc"]
 [service.private]
 {COMMON}
 hardening = "strict"
 network = "private"
+[service.rooted]
+{COMMON}
+rootfs = "IMAGE"
 """
 
 
@@ -82,7 +87,10 @@ def run(tmp_path: Path) -> Iterator[SabotagedRun]:
     folder.mkdir()
     for each in (folder, tmp_path, tmp_path.parent, tmp_path.parent.parent):
         each.chmod(0o711)  # pytest closes them to others
-    engine = SabotagedRun(folder, CONFIG)
+    image = tmp_path / "image"
+    (image / "bin").mkdir(parents=True)
+    shutil.copy(require_program("busybox", "busybox-static"), image / "bin/sleep")
+    engine = SabotagedRun(folder, CONFIG.replace("IMAGE", str(image)))
     engine.start()
     yield engine
     engine.end()
@@ -114,7 +122,7 @@ def check_why(name: str, step: str, answer: dict[str, Any], why: dict[str, Any])
     said = f"{why['step']}: {os.strerror(number)} ({why['errno']})"
     assert why["summary"].startswith(said), (name, why)
     assert said in answer["error"], name
-    is_about_a_file = "/" in step or op == "exec"
+    is_about_a_file = "/" in step or op in {"exec", "attach"}
     path = why.get("path", "")
     assert path.startswith("/") if is_about_a_file else path == "", (name, why)
     assert path in why["summary"], (name, why)
