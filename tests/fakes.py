@@ -1,21 +1,14 @@
 """An engine without processes: the seam `engine.daemon.control` kept in memory.
 
-For tests of what stands on the seam, and for working on the console:
-`python -m tests.fakes --socket /tmp/fake.sock` serves it until Ctrl-C.
+For tests of what stands on the seam; `tests.fake_server` serves it.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import os
 import random
-import re
-import socket
-import sys
-import tempfile
-import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +33,6 @@ from engine.core.wire import (
     HostSample,
     InstanceChanged,
     InstanceView,
-    LogLine,
-    LogMatches,
-    LogWindow,
     Sample,
     Samples,
     ServiceView,
@@ -51,17 +41,14 @@ from engine.core.wire import (
     Why,
 )
 from engine.core.wire_limits import LimitsView, LimitView
-from engine.daemon.api.app import make_app
-from engine.daemon.api.listener import Listener
-from engine.daemon.auth import Auth
 from engine.daemon.clock import wall
 from engine.daemon.front import TlsView
 from engine.daemon.metric_store import MetricStore
-from engine.daemon.store import Store
 from engine.daemon.stream import Broadcaster, Subscriber
+from tests.fake_logs import FakeLogs, FakeRing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from engine.core.metrics import KeptMetric
     from engine.core.moments import Moment
@@ -79,33 +66,13 @@ isolation = "process"
 api = ["alice", "bob", "carol"]
 worker = ["w1", "w2"]
 """
-_MAX_LINE = 4096
 
 
-class FakeRing:
-    """Lines in memory; the oldest go when `capacity` is reached, numbers go on."""
-
-    def __init__(self, capacity: int = 20_000) -> None:
-        self.lines: deque[LogLine] = deque(maxlen=capacity)
-        self.end = 0
-        self.grown = asyncio.Event()
-
-    @property
-    def oldest(self) -> int:
-        return self.lines[0].number if self.lines else self.end
-
-    def append(self, text: str, stream: str = "stdout", time_ns: int = 0) -> None:
-        line = LogLine(self.end, time_ns or time.time_ns(), stream, text)
-        self.lines.append(line)
-        self.end += 1
-        self.grown.set()
-        self.grown = asyncio.Event()
-
-
-class FakeControl:
+class FakeControl(FakeLogs):
     """Keeps `engine.daemon.control.Control` over dictionaries."""
 
     def __init__(self, data_dir: str = "/nonexistent/data", *, step: float = 0.05) -> None:
+        super().__init__()
         self.step = step
         services = {
             "api": ServiceSpec(name="api", command="python3 app.py", health="/health"),
@@ -121,7 +88,6 @@ class FakeControl:
         )
         self.started_at = wall()
         self.views: dict[str, InstanceView] = {}
-        self.rings: dict[str, FakeRing] = {}
         self.figures: dict[str, deque[Sample]] = {}
         self.totals: dict[str, Traffic] = {}
         self.happened: list[Event] = []
@@ -355,86 +321,6 @@ class FakeControl:
         self.happens("config read", kind=EventKind.CONFIG, actor=actor)
         return self._config_view
 
-    # --- logs ---
-
-    def ring(self, name: str) -> FakeRing:
-        if name not in self.rings:
-            raise NotFound(f"No log of {name}")
-        return self.rings[name]
-
-    async def log_window(
-        self,
-        name: str,
-        *,
-        first: int | None = None,
-        count: int = 100,
-        stream: str = "",
-        text: str = "",
-        since_ns: int = 0,
-        until_ns: int = 0,
-    ) -> LogWindow:
-        ring = self.ring(name)
-        lines = [
-            msgspec.structs.replace(line, text=line.text[:_MAX_LINE])
-            for line in ring.lines
-            if (not stream or line.stream == stream)
-            and text in line.text
-            and line.time_ns >= since_ns
-            and (not until_ns or line.time_ns <= until_ns)
-        ]
-        if first is None:
-            lines = lines[-count:]
-        elif stream or text or since_ns or until_ns:
-            lines = [line for line in lines if line.number >= first][:count]
-        else:
-            lines = [line for line in lines if first <= line.number < first + count]
-        return LogWindow(
-            name=name, oldest=ring.oldest, end=ring.end, lines=lines, size_bytes=ring.end * 80
-        )
-
-    async def log_search(
-        self,
-        name: str,
-        *,
-        text: str,
-        first: int,
-        is_backward: bool = False,
-        is_regex: bool = False,
-        limit: int = 1,
-    ) -> LogMatches:
-        ring = self.ring(name)
-        pattern = re.compile(text if is_regex else re.escape(text))
-        lines = [line for line in ring.lines if pattern.search(line.text)]
-        if is_backward:
-            found = [line for line in reversed(lines) if line.number <= first]
-        else:
-            found = [line for line in lines if line.number >= first]
-        found = found[:limit]
-        step = -1 if is_backward else 1
-        following = found[-1].number + step if len(found) == limit else -1
-        return LogMatches(name=name, lines=found, next=following)
-
-    async def log_wait(self, name: str, end: int, timeout_seconds: float) -> None:
-        deadline = time.monotonic() + timeout_seconds
-        while self.ring(name).end <= end and (rest := deadline - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(rest):
-                    await self.ring(name).grown.wait()
-            except TimeoutError:
-                return
-
-    def log_names(self) -> list[str]:
-        return sorted(self.rings)
-
-    def log_raw(self, name: str) -> AsyncIterator[bytes]:
-        lines = list(self.ring(name).lines)
-
-        async def pieces() -> AsyncIterator[bytes]:
-            for line in lines:
-                yield line.text.encode() + b"\n"
-
-        return pieces()
-
     # --- what happens by itself ---
 
     def happens(
@@ -583,58 +469,3 @@ class FakeControl:
         for name in ("api:alice", "api:bob", "api:carol", "worker:w1", "worker:w2"):
             await self.spawn(name, actor="config")
         return self
-
-
-class FakeServer:
-    """A fake engine's API on a Unix socket."""
-
-    def __init__(self, control: FakeControl, path: Path, *, is_local: bool = True) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self.control = control
-        self.store = Store(path.parent / f"{path.stem}.db")
-        self.auth = Auth(self.store, path.parent)
-        self.app = make_app(control, auth=self.auth, is_local=is_local)
-        self._listening = socket.socket(socket.AF_UNIX)
-        path.unlink(missing_ok=True)
-        self._listening.bind(str(path))
-        self._listening.listen()
-        self.listener = Listener(self.app, self._listening)
-
-    async def __aenter__(self) -> FakeServer:
-        await self.listener.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        # asyncio trips over a connection that it accepts in the moment its server is closed.
-        await asyncio.sleep(0.01)
-        await self.listener.stop(0.5)
-        await self.control.close()
-        self.store.close()
-        self._listening.close()
-
-
-async def _serve(options: argparse.Namespace) -> None:
-    control = FakeControl(str(options.socket.parent), step=0.5)
-    async with FakeServer(control, options.socket):
-        await control.populate()
-        for number in range(options.instances):
-            await control.spawn(f"api:i{number:04}", actor="config")
-        print(f"serving on {options.socket}", flush=True)
-        await control.run(lines_per_second=options.rate)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve a fake engine's API.")
-    default = Path(tempfile.gettempdir()) / "ten-fake.sock"
-    parser.add_argument("--socket", type=Path, default=default)
-    parser.add_argument("--rate", type=float, default=5.0, help="lines a second an instance")
-    parser.add_argument("--instances", type=int, default=0, help="further instances")
-    try:
-        asyncio.run(_serve(parser.parse_args()))
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from engine.core.wire import State
 from engine.daemon.auth import hash_token, make_token
 from ten_tui.client.transport import UnixConnection
-from tests.fakes import FakeControl, FakeServer
+from tests.fake_server import FakeServer
+from tests.fakes import FakeControl
 
 T = TypeVar("T")
 

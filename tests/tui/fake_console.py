@@ -5,7 +5,8 @@ import argparse
 from ten_tui.app import TenApp
 from ten_tui.client import Endpoint, connect
 from ten_tui.driver import ConsoleDriver
-from tests.tui.fake import FakeEngine, demo_engine, make_hostile, many_instances
+from tests.tui.demo import many_instances
+from tests.tui.fake import FakeEngine, demo_engine, make_hostile
 
 
 def main() -> None:

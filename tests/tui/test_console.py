@@ -8,7 +8,8 @@ import pytest
 from engine.core.wire import ConfigChanged, Desired, InstanceGone, LogLine, State
 from ten_tui.store.arrange import PaneId
 from ten_tui.store.view import LinkState
-from tests.tui.fake import CONFIG, T0, FakeEngine, demo_engine, many_instances
+from tests.tui.demo import CONFIG, T0, many_instances
+from tests.tui.fake import FakeEngine, demo_engine
 from tests.tui.stage import console
 
 

@@ -1,7 +1,8 @@
 """What the log pane shows of a log: context, JSON, columns, times."""
 
 from engine.core.wire import LogLine
-from tests.tui.fake import T0, FakeEngine, demo_engine
+from tests.tui.demo import T0
+from tests.tui.fake import FakeEngine, demo_engine
 from tests.tui.stage import console
 
 

@@ -6,7 +6,8 @@ from engine.core.wire import EventKind, LogLine, State
 from ten_tui.store.arrange import PaneId
 from ten_tui.store.graph import Rendering
 from ten_tui.store.histogram import METRICS
-from tests.tui.fake import T0, demo_engine
+from tests.tui.demo import T0
+from tests.tui.fake import demo_engine
 from tests.tui.stage import Driven, console
 
 WIDE = (120, 40)

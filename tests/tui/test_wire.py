@@ -7,7 +7,8 @@ from engine.core.wire import State
 from ten_tui.app import TenApp
 from ten_tui.client import Endpoint, connect
 from ten_tui.store.view import LinkState
-from tests.fakes import FakeControl, FakeServer
+from tests.fake_server import FakeServer
+from tests.fakes import FakeControl
 from tests.tui.stage import Driven
 
 

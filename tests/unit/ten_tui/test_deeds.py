@@ -6,7 +6,8 @@ from ten_tui.deeds import share_preview, valid_names
 from ten_tui.link import Link
 from ten_tui.messages import StreamArrived
 from ten_tui.store.view import View
-from tests.tui.fake import demo_engine, demo_instances
+from tests.tui.demo import demo_instances
+from tests.tui.fake import demo_engine
 
 
 @pytest.mark.parametrize(

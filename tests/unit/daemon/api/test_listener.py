@@ -11,7 +11,8 @@ import pytest
 
 from engine.daemon.api import listener
 from engine.daemon.api.listener import read_peer
-from tests.fakes import FakeControl, FakeServer
+from tests.fake_server import FakeServer
+from tests.fakes import FakeControl
 from tests.served import Served
 
 

@@ -7,7 +7,7 @@ from engine.core.wire import ConfigView, State, Why
 from ten_tui.store.configtext import config_rows, error_row
 from ten_tui.store.ui import Scroll
 from ten_tui.store.why import is_well, next_step, why_facts
-from tests.tui.fake import CONFIG, T0, demo_instances
+from tests.tui.demo import CONFIG, T0, demo_instances
 
 ALL = {one.name: one for one in demo_instances()}
 

@@ -1,7 +1,7 @@
 """What an act touches, in words."""
 
 from ten_tui.store.radius import listed, radius, to_type, who
-from tests.tui.fake import T0, demo_instances, sample_of
+from tests.tui.demo import T0, demo_instances, sample_of
 
 KNOWN = {one.name: one for one in demo_instances()}
 SAMPLES = {"api:alice": sample_of("api:alice", T0), "api:bob": sample_of("api:bob", T0)}

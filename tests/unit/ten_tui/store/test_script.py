@@ -11,7 +11,7 @@ from ten_tui.actions import BY_ID
 from ten_tui.keymap import Keymap, parse_keymap
 from ten_tui.store.script import as_script, marked
 from ten_tui.store.tour import tour_facts
-from tests.tui.fake import T0
+from tests.tui.demo import T0
 
 
 def event(number: int, text: str = "", command: str = "") -> Event:

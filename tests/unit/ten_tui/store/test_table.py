@@ -6,7 +6,8 @@ from ten_tui.store.columns import COLUMNS, Facts, Field, columns_for, instance_c
 from ten_tui.store.spark import BINS, Spark
 from ten_tui.store.table import GroupRow, Order, Table, longest_name, parse_filter
 from ten_tui.store.view import View
-from tests.tui.fake import T0, demo_engine, many_instances
+from tests.tui.demo import T0, many_instances
+from tests.tui.fake import demo_engine
 
 
 def view() -> View:

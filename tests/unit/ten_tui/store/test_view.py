@@ -14,7 +14,8 @@ from engine.core.wire import (
     State,
 )
 from ten_tui.store.view import Change, LinkState, View
-from tests.tui.fake import T0, demo_engine, sample_of
+from tests.tui.demo import T0, sample_of
+from tests.tui.fake import demo_engine
 
 
 def fresh() -> View:
