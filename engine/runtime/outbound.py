@@ -15,7 +15,7 @@ import os
 import sys
 from contextlib import suppress
 from ipaddress import IPv4Network
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,10 +23,13 @@ from engine.core.errors import FeatureMissing, TenError
 from engine.core.network import Way
 from engine.core.outbound import PREFIX, Outbound, choose, ruleset
 from engine.kernel import nftables, syscalls, userns, veth
-from engine.kernel.syscalls.process import write_whole
+from engine.kernel.syscalls.process import boot_id, write_whole
 from engine.runtime.resolver import RESOLV_CONF, resolv_conf, resolvers
 from engine.runtime.rundir import FORWARDED
 from engine.runtime.trial import Trial, run_trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ANYWHERE = "198.51.100.1"
 """An address that is nobody's, reached by the default route. Source: RFC 5737."""
@@ -57,8 +60,9 @@ class Outlet:
         if link is None:
             message = f"all addresses of outbound_range {outbound.range} are taken"
             raise FeatureMissing(message, hint="widen outbound_range in [settings]")
-        netns = veth.open_network(link)
-        return Way(f"/proc/{os.getpid()}/fd/{netns}", self._write_resolv(outbound)), netns
+        resolv_path = self._write_resolv(outbound)
+        netns = veth.open_network(link)  # the last that may fail: nobody else would close it
+        return Way(f"/proc/{os.getpid()}/fd/{netns}", resolv_path), netns
 
     def refresh(self, outbound: Outbound) -> None:
         """See that the host passes on what instances send, and nothing else for their sake.
@@ -75,7 +79,7 @@ class Outlet:
             else before | {name for name in ways if not veth.passes_on(name)}
         )
         if guarded != before or not self._file.exists():
-            noted = {"boot": _boot_id(), "names": sorted(guarded)}
+            noted = {"boot": boot_id(), "names": sorted(guarded)}
             write_whole(str(self._file), json.dumps(noted))
         rules = ruleset(self._group, outbound, resolvers(outbound), sorted(guarded))
         # Only now may packets come through: the guard is there before there is what to guard.
@@ -114,7 +118,7 @@ class Outlet:
         """Name what was opened for our sake; a boot has closed all that was before it."""
         try:
             found = json.loads(self._file.read_text())
-            is_true = found["boot"] == _boot_id()
+            is_true = found["boot"] == boot_id()
             return {str(each) for each in found["names"]} if is_true else set()
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return set()
@@ -137,10 +141,6 @@ class Outlet:
         new.chmod(0o644)
         new.rename(path)
         return str(path)
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def why_no_outbound(*, is_tried: bool = True) -> tuple[str, str]:

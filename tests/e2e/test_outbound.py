@@ -206,6 +206,20 @@ def test_where_the_host_is_a_router_it_stays_one(there: World, tmp_path: Path) -
     assert there.tables() == []
 
 
+def test_a_way_that_cannot_be_finished_is_not_begun(run: EngineThere) -> None:
+    """The file of resolvers is made before there is anything that would have to be closed."""
+    files = run.data_dir / "run"
+    (files / "resolv.conf").unlink()
+    (files / "resolv.new").mkdir()
+    assert run.spawn("web:c")[0] == 500
+    assert "resolv.new" in run.wait_state("web:c", "failed", "backoff")["why"]["summary"]
+    assert run.stop_instance("web:c") == 204
+    assert len(run.world.interfaces()) == 2
+    (files / "resolv.new").rmdir()
+    assert run.spawn("web:c")[0] == 200
+    run.wait_state("web:c", "healthy")
+
+
 def test_nothing_is_left_of_them(run: EngineThere) -> None:
     there = run.world
     assert run.stop_instance("web:b") == 204
