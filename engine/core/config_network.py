@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.config_table import U16, short
 from engine.core.network import DEFAULT_PORT, Network
-from engine.core.outbound import LEAST_PREFIX, MOST_PREFIX, NEVER, PRIVATE, Outbound
+from engine.core.outbound import LEAST_PREFIX, MOST_PREFIX, NEVER, PRIVATE, Outbound, is_resolver
 from engine.core.spec import Isolation
 
 if TYPE_CHECKING:
@@ -119,12 +119,3 @@ def _read_resolvers(table: Table) -> tuple[str, ...]:
             table.fail("outbound_dns", f"{message} it is the host's own, link-local or metadata")
         found.append(str(address))
     return tuple(found)
-
-
-def is_resolver(text: str) -> bool:
-    """Tell whether an instance with a way out could ask a resolver at an address."""
-    try:
-        address = IPv4Address(text)
-    except ValueError:
-        return False
-    return not any(address in IPv4Network(each) for each in NEVER)

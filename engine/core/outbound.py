@@ -103,6 +103,15 @@ def choose(
     return None
 
 
+def is_resolver(text: str) -> bool:
+    """Tell whether an instance with a way out could ask a resolver at an address."""
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        return False
+    return not any(address in IPv4Network(each) for each in NEVER)
+
+
 def ruleset(
     group: str, outbound: Outbound, resolvers: Iterable[str], guarded: Iterable[str]
 ) -> str:

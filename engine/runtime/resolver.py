@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.core.config_network import is_resolver
+from engine.core.outbound import is_resolver
 
 if TYPE_CHECKING:
     from engine.core.outbound import Outbound

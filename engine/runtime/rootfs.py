@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from engine.core.hardening import Hardening
+from engine.kernel.syscalls.covers import KERNELS
 from engine.runtime.steps import Attach, EnterRoot, Take
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
 OWN = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - each instance has its own
 """Folders in memory of a root of its own, which everybody may write."""
-
-KERNELS = ("/proc", "/sys", "/dev")
-"""What is mounted for each instance, and comes along into a root of its own."""
 
 _NAMES = ("/etc/resolv.conf", "/etc/hosts")
 """How the network is used: the host's, or what the way out brings."""

@@ -25,11 +25,11 @@ from engine.kernel.cgroup import enter_leaf
 MAX_SOCKET_PATH = 107
 """Bytes of a Unix socket's path. Source: unix(7)."""
 
-FRONT_UID = 61182
-"""Caddy's user, likewise."""
-
 DOOR_UID = 61183
 """The doors' user where the keeper is root; it needs no entry in passwd."""
+
+FRONT_UID = 61182
+"""Caddy's user, likewise."""
 
 FOLDERS = ("fifo", "instances", "log")
 """Folders in the run folder, besides the doors' own."""

@@ -19,36 +19,18 @@ with atheris.instrument_imports(include=["engine.core"]):
 import h11
 
 from engine.core.chunked import encode_chunk, encode_last
-from engine.core.http1 import RequestReader, ResponseReader
-from engine.core.http1_events import End, Refused, RequestHead
+from engine.core.http1 import ResponseReader
+from engine.core.http1_events import End, RequestHead
 from engine.core.proxies import TrustedProxies
 from engine.core.proxy_protocol import NotSaid, read_preface
 from tests.corpus import REQUESTS, RESPONSES
+from tests.http1_reading import merge, read_requests, without_reason
 
 TRUSTED = TrustedProxies(["10.0.0.0/8", "127.0.0.1"])
 
 
-def merge(events):
-    """Join pieces of a body, and leave out why something was refused."""
-    out = []
-    for event in events:
-        if isinstance(event, bytes) and out and isinstance(out[-1], bytes):
-            out[-1] += event
-        elif event != b"":
-            out.append(event.status if isinstance(event, Refused) else event)
-    return out
-
-
 def requests(pieces):
-    reader = RequestReader()
-    events = []
-    for piece in pieces:
-        got = reader.receive(piece)
-        events += got
-        while got and isinstance(got[-1], End):
-            got = reader.go_on()
-            events += got
-    return merge(events)
+    return without_reason(read_requests(pieces))
 
 
 def responses(pieces, method):
@@ -57,7 +39,7 @@ def responses(pieces, method):
     events = []
     for piece in pieces:
         events += reader.receive(piece)
-    return merge(events + reader.receive_end()), reader.buffered
+    return without_reason(merge(events + reader.receive_end())), reader.buffered
 
 
 def as_sent(events):

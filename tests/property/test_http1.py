@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.core.chunked import ChunkReader, encode_chunk, encode_last
-from engine.core.http1 import RequestReader, ResponseReader
-from engine.core.http1_events import End, Refused, RequestHead
+from engine.core.http1 import ResponseReader
+from engine.core.http1_events import End, RequestHead
+from tests.http1_reading import merge, read_requests, without_reason
 from tests.unit.core.http1_corpus import CUT_BODIES, HOST, REQUESTS, RESPONSES
-from tests.unit.core.test_http1 import merge
 
 SMALL_REQUESTS = [data for data, _ in REQUESTS.values() if len(data) < 3000]
 SMALL_RESPONSES = [data for data, _ in RESPONSES.values() if len(data) < 3000]
@@ -47,33 +47,15 @@ def cut(data, places):
     return [data[one:two] for one, two in pairwise(edges)]
 
 
-def read_all(pieces):
-    """Read requests one after another, as a connection does."""
-    reader = RequestReader()
-    events = []
-    for piece in pieces:
-        got = reader.receive(piece)
-        events += got
-        while got and isinstance(got[-1], End):
-            got = reader.go_on()
-            events += got
-    return merge(events)
-
-
-def without_reason(events):
-    """Leave out why it was refused: the first fault found may depend on the cut."""
-    return [event.status if isinstance(event, Refused) else event for event in events]
-
-
 CUTS = st.lists(st.integers(0, 5000), max_size=12)
 
 
 @given(st.lists(mutated(SMALL_REQUESTS), min_size=1, max_size=3), CUTS)
 def test_requests_read_the_same_however_they_are_cut(messages, places):
     data = b"".join(messages)
-    whole = without_reason(read_all([data]))
-    assert without_reason(read_all(cut(data, places))) == whole
-    assert without_reason(read_all(data[i : i + 1] for i in range(len(data)))) == whole
+    whole = without_reason(read_requests([data]))
+    assert without_reason(read_requests(cut(data, places))) == whole
+    assert without_reason(read_requests(data[i : i + 1] for i in range(len(data)))) == whole
 
 
 @given(mutated(SMALL_RESPONSES), CUTS, st.sampled_from([b"GET", b"HEAD"]))
@@ -113,7 +95,7 @@ class Eyes:
 def test_an_upstream_sees_as_many_requests_as_we_did(messages):
     """Nothing of one request is ever read as another, also by an independent reader."""
     sent, ours = b"", []
-    for event in read_all([b"".join(messages)]):
+    for event in read_requests([b"".join(messages)]):
         if isinstance(event, RequestHead):
             head = event
             framing = b"Transfer-Encoding: chunked\r\n" if head.is_chunked else b""

@@ -22,10 +22,16 @@ _LINKS = (
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 )
+KERNELS = ("/proc", "/sys", "/dev")
+"""Where every root has something of the kernel's, or of gVisor's."""
+
 _LAYERS = "/dev/shm"  # noqa: S108 - every /dev has it, and what is seen there later is another
 _READONLY = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY
 _NO_DEVICES = syscalls.MS_NOSUID | syscalls.MS_NODEV
 _NOTHING = _NO_DEVICES | syscalls.MS_NOEXEC
+
+_taken: list[tuple[str, int]] = []
+"""Trees that wait for `attach` or `enter_root`, in the order they were taken."""
 
 
 def cover(path: str, keep: Iterable[str], mode: int, size: str = "") -> None:
@@ -104,25 +110,18 @@ def make_dev(path: str, keep: Iterable[str], pts_options: str) -> None:
 
 
 def _attach(tree: int, target: str) -> None:
-    """Mount a tree at a path that is made for it, open to whoever the program will run as."""
-    mask = os.umask(0o022)
-    if stat.S_ISDIR(os.fstat(tree).st_mode):
-        os.makedirs(target, exist_ok=True)
-    else:
-        try:
-            os.mknod(target)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target))
-            os.mknod(target)
-    os.umask(mask)
+    """Mount a tree at a path that is made for it where it is not there."""
+    _make_point(target, is_dir=stat.S_ISDIR(os.fstat(tree).st_mode))
     syscalls.move_mount(tree, target)
 
 
-_KERNELS = ("/proc", "/sys", "/dev")
-"""Where every root has something of the kernel's, or of gVisor's."""
-
-_taken: list[tuple[str, int]] = []
-"""Trees that wait for `attach` or `enter_root`, in the order they were taken."""
+def _make_point(target: str, *, is_dir: bool) -> None:
+    """Make a mount point, open to whoever the program will run as."""
+    mask = os.umask(0o022)
+    os.makedirs(target if is_dir else os.path.dirname(target), exist_ok=True)
+    if not is_dir and not os.path.exists(target):
+        os.mknod(target)
+    os.umask(mask)
 
 
 def take(source: str, target: str, mode: str) -> None:
@@ -145,10 +144,7 @@ def take(source: str, target: str, mode: str) -> None:
 def attach() -> None:
     """Let what was taken be seen; a target that is not there is made where that can be written."""
     for target, tree in _taken:
-        if os.path.exists(target):
-            syscalls.move_mount(tree, target)
-        else:
-            _attach(tree, target)
+        _attach(tree, target)
     _taken.clear()
 
 
@@ -189,23 +185,14 @@ def enter_root(path: str, own: Iterable[str], mode: str, beside: str = "") -> No
 
 def _furnish(own: Iterable[str], mode: str) -> None:
     """Make all mount points, close the root, and let what was taken be seen."""
-    for folder in (*own, *_KERNELS):
+    for folder in (*own, *KERNELS):
         os.makedirs(folder, exist_ok=True)
     for target, tree in _taken:
+        if os.path.islink(target):
+            os.unlink(target)  # in the overlay: whoever prepared the folder finds it as it was
         _make_point(target, is_dir=stat.S_ISDIR(os.fstat(tree).st_mode))
     if mode == "ro":
         syscalls.set_readonly("/")
     for folder in own:
         syscalls.mount("tmpfs", folder, "tmpfs", _NO_DEVICES, "mode=1777")
     attach()
-
-
-def _make_point(target: str, *, is_dir: bool) -> None:
-    """Make a mount point; below what is taken later it is made there, when that is in its place."""
-    mask = os.umask(0o022)
-    if os.path.islink(target):
-        os.unlink(target)  # in the overlay: whoever prepared the folder finds it as it was
-    os.makedirs(target if is_dir else os.path.dirname(target), exist_ok=True)
-    if not is_dir and not os.path.exists(target):
-        os.mknod(target)
-    os.umask(mask)

@@ -7,18 +7,8 @@ from engine.core.chunked import encode_chunk, encode_last
 from engine.core.http1 import Phase, RequestReader, ResponseReader
 from engine.core.http1_events import END, End, Refused, RequestHead, ResponseHead
 from engine.core.http1_head import HEAD_LIMIT_BYTES, Framing
+from tests.http1_reading import merge
 from tests.unit.core.http1_corpus import CUT_BODIES, HOST, OK, REQUESTS, RESPONSES, get, post
-
-
-def merge(events):
-    """Join pieces of a body that follow each other: how they are cut is no matter."""
-    out = []
-    for event in events:
-        if isinstance(event, bytes) and out and isinstance(out[-1], bytes):
-            out[-1] += event
-        elif event != b"":
-            out.append(event)
-    return out
 
 
 def feed(reader, data, size=0):
