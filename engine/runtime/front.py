@@ -71,7 +71,9 @@ def run_front(
     if text:
         write_whole(CONFIG_NAME, text)
     remove(ADMIN_SOCKET)  # left by one that was killed
-    env = {"HOME": os.getcwd(), "PATH": os.environ.get("PATH", os.defpath)}
+    # What it wants to keep for itself, the number of this installation, lies with the certificates.
+    kept = {"HOME": os.getcwd(), "XDG_DATA_HOME": f"/proc/self/fd/{STORAGE_FD}"}
+    env = {**kept, "PATH": os.environ.get("PATH", os.defpath)}
     argv = [options.caddy, "run", "--config", CONFIG_NAME]
     return os.execve(options.caddy, argv, env)  # noqa: S606 - no shell is what is meant
 
