@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from engine.kernel.listeners import (
     listeners_on,
-    of_other_users,
     owners_of,
     strangers_among,
 )
+from engine.kernel.proctable import ProcessTable
 
 if TYPE_CHECKING:
     from engine.daemon.process import LiveProcess
@@ -25,18 +25,14 @@ _log = logging.getLogger(__name__)
 def foreign_listener(process: LiveProcess, port: int) -> str:
     """Say who else listens on the port of an instance in the host's network; "": nobody.
 
-    The instance's processes are those of its cgroup; where it has none, the user of its own
-    process is all that can be compared. May take milliseconds: not for the loop's thread.
+    The instance's processes are those of its cgroup; where it has none, those below its PID 1 or
+    reaper, which no process leaves. May take milliseconds: not for the loop's thread.
     """
     if process.has_own_network:
         return ""
     try:
         listening = listeners_on(port)
-        strangers = (
-            strangers_among(listening, process.cgroup.pids())
-            if process.cgroup is not None
-            else of_other_users(listening, process.main_pid)
-        )
+        strangers = strangers_among(listening, _pids_of(process)) if listening else []
     except OSError as error:
         # An instance that would not start for it would be worse.
         _log.warning("cannot tell who listens on port %d: %s", port, error)
@@ -46,3 +42,9 @@ def foreign_listener(process: LiveProcess, port: int) -> str:
     named = [f"{name} (pid {pid})" for pid, name in owners_of(strangers[0].inode)]
     who = ", ".join(named[:3]) or f"a program of uid {strangers[0].uid}"
     return f"port {port} is listened on by another program: {who}"
+
+
+def _pids_of(process: LiveProcess) -> list[int]:
+    if process.cgroup is not None:
+        return process.cgroup.pids()
+    return ProcessTable().scan([process.pid])[process.pid]

@@ -91,12 +91,6 @@ def strangers_among(listeners: Iterable[Listener], pids: Iterable[int]) -> list[
     return [one for one in listeners if one.inode not in own and one.uid not in uids]
 
 
-def of_other_users(listeners: Iterable[Listener], pid: int) -> list[Listener]:
-    """Leave out the sockets of a process's user; where that is not known, all."""
-    uids = _uid_of(pid)
-    return [one for one in listeners if uids and one.uid not in uids]
-
-
 def owners_of(inode: int) -> list[tuple[int, str]]:
     """Find the processes that have a socket open, as (pid, name); one pass over /proc."""
     found = []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.kernel.listeners import listeners_on, of_other_users, owners_of, strangers_among
+from engine.kernel.listeners import listeners_on, owners_of, strangers_among
 
 CHILD = "import socket, sys; s = socket.create_server(('127.0.0.1', 0));"
 CHILD += "print(s.getsockname()[1], flush=True); sys.stdin.read()"
@@ -75,12 +75,3 @@ def test_two_that_share_a_port_are_both_seen() -> None:
         two.bind(one.getsockname())
         two.listen()
         assert len(listeners_on(one.getsockname()[1])) == 2
-
-
-def test_by_user_alone() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as own:
-        found = listeners_on(own.getsockname()[1])
-        assert of_other_users(found, os.getpid()) == []
-        stranger = [found[0]._replace(uid=found[0].uid + 1)]
-        assert of_other_users(stranger, os.getpid()) == stranger
-        assert of_other_users(stranger, 2**22) == []
