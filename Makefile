@@ -36,7 +36,7 @@ demo-stop: install ## stop the example
 	@$(BIN)/python examples/demo.py --stop
 
 test: $(VENV)/.tested ## run every test this host can run
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.apart $(PYTEST_ARGS)
 
 bench: $(VENV)/.tested ## measure the budgets against peers and print the table
 	@$(BIN)/python -m tests.bench

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ten_tui.action import Action
+from ten_tui.deployactions import DEPLOYS
 from ten_tui.store.arrange import PaneId
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TABLE, DETAIL, LOG = PaneId.TABLE, PaneId.DETAIL, PaneId.LOG
 EVENTS, CONFIG = PaneId.EVENTS, PaneId.CONFIG
 _ON_INSTANCES = frozenset({TABLE, DETAIL, LOG})
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing the console can do.
-
-    Attributes:
-        id: Stable name, for key tables and for `:`.
-        title: What it does, for help and palette.
-        keys: Keys, as they are named in the help.
-        panes: Where the keys hold; everywhere if empty.
-        group: Heading in the help.
-        hint: Its word in the foot line, "" where it is not shown there.
-        acts: It changes something in the engine: refused when read-only or not connected.
-        command: The `ten` command line that does the same for one instance.
-        aliases: Further names for `:`.
-        takes: What `:` wants behind the name, "" for nothing.
-    """
-
-    id: str
-    title: str
-    keys: tuple[str, ...]
-    panes: frozenset[PaneId] = frozenset()
-    group: str = "Everywhere"
-    hint: str = ""
-    acts: bool = False
-    command: Callable[[str], str] | None = None
-    aliases: tuple[str, ...] = ()
-    takes: str = ""
 
 
 def _in(*panes: PaneId) -> frozenset[PaneId]:
@@ -87,7 +56,7 @@ _INSTANCES = (
         "weight",
         "set the share of traffic",
         ("w",),
-        _in(TABLE, DETAIL),
+        _in(TABLE, DETAIL, PaneId.DEPLOYS),
         "Instances",
         "weight",
         acts=True,
@@ -144,8 +113,9 @@ _LOGS = (
     Action("jump", "jump to a time: 14:03, 15m", ("#",), _in(LOG), "Log", takes="TIME"),
     Action("until", "up to a time: 14:03, 15m", (), group="Log", takes="TIME"),
     Action("pretty", "lay JSON out over rows", ("J",), _in(LOG), "Log"),
+    Action("fold_lines", "fold lines alike but for numbers", ("F",), _in(LOG), "Log"),
     Action("columns", "fields in columns", ("C",), _in(LOG), "Log", takes="[FIELD ...]"),
-    Action("stream", "stdout, stderr or both", ("i",), _in(LOG), "Log"),
+    Action("stream", "stdout, stderr, access or all", ("i",), _in(LOG), "Log"),
     Action("next_error", "next error", ("e",), _in(LOG, EVENTS), "Log"),
     Action("previous_error", "previous error", ("E",), _in(LOG, EVENTS), "Log", "errors"),
     Action("wrap", "wrap long lines", ("w",), _in(LOG), "Log", "wrap"),
@@ -235,18 +205,22 @@ _GENERAL = (
     Action("zoom", "zoom the pane, and back", ("z",)),
     Action("grow", "more room for the upper panes", ("+", "=")),
     Action("shrink", "less room for the upper panes", ("-",)),
+    Action("bundle", "save the last hour as a file for ten --replay", (), takes="[FILE]"),
     Action("theme", "choose a theme", ("T",), takes="[NAME]"),
     Action("mouse", "mouse: the terminal's, or ours", ("M",)),
     Action("redraw", "draw all anew", ("ctrl+l",)),
     Action("doctor", "what the host can and cannot do", ()),
     Action("problems", "what is wrong with the user's own keys and themes", ()),
+    Action("host", "the next host, or the named one", ("H",), takes="[HOST]"),
     Action("quit", "back; at the root detach", ("q",), hint="detach"),
     Action("detach", "detach at once; stops nothing", ("ctrl+c",)),
 )
 
-ACTIONS: tuple[Action, ...] = (*_INSTANCES, *_LOGS, *_TIME, *_CONFIG, *_MOVES, *_GENERAL)
+ACTIONS: tuple[Action, ...] = (*_INSTANCES, *_LOGS, *_TIME, *_CONFIG, *DEPLOYS, *_MOVES, *_GENERAL)
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
-GROUPS: tuple[str, ...] = ("Instances", "Log", "Events", "Time", "Config", "Moving", "Everywhere")
+GROUPS: tuple[str, ...] = (
+    *("Instances", "Deploys", "Log", "Events", "Time", "Config", "Moving", "Everywhere"),
+)
 _HINTS = 8
 
 
@@ -330,9 +304,16 @@ def key_label(key: str) -> str:
     return _LABELS.get(key, key)
 
 
+def key_of(label: str) -> str:
+    """Give the key that is written so."""
+    if label.startswith("Ctrl-"):
+        return f"ctrl+{label[5:].lower()}"
+    return next((key for key, written in _LABELS.items() if written == label), label)
+
+
 def on_selection() -> list[Action]:
     """List what can be done with the selection, for the menu."""
-    return [action for action in _INSTANCES if action.command is not None]
+    return [action for action in (*_INSTANCES, *DEPLOYS) if action.command is not None]
 
 
 def parse_command(text: str) -> tuple[Action, list[str]] | None:

@@ -12,32 +12,32 @@ from rich.segment import Segment, Segments
 from textual.app import App
 
 from ten_tui import settings, theme
-from ten_tui.console import Console
 from ten_tui.driver import ConsoleDriver
 from ten_tui.frame import Frame
+from ten_tui.hosts import Hosts
 from ten_tui.keymap import keys_stamp, load_keymap
-from ten_tui.link import Link
 from ten_tui.painter import Painter
 from ten_tui.screens.main import MainScreen
 from ten_tui.screens.sheets import FactScreen, HelpScreen, PickScreen
 from ten_tui.store.graph import rendering_of
-from ten_tui.store.ui import UiState
 from ten_tui.theme import Ink
 from ten_tui.widgets.palette import Palette
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from textual import events
     from textual.driver import Driver
     from textual.screen import Screen
 
     from ten_tui.asking import Client
-    from ten_tui.client import Endpoint
+    from ten_tui.console import Console
+    from ten_tui.link import Link
     from ten_tui.messages import Done, LinkChanged, LinkMeasured, StreamArrived, TailArrived
     from ten_tui.store.arrange import PaneId
     from ten_tui.store.inspection import Section
     from ten_tui.store.picker import Picker
+    from ten_tui.store.ui import UiState
 
 TICK_SECONDS = 1.0
 LEAVE_SECONDS = 1.0
@@ -52,7 +52,7 @@ class TenApp(App[int]):
 
     def __init__(
         self,
-        connect: Callable[[], Client],
+        connect: Callable[[], Client] | Mapping[str, Callable[[], Client]],
         *,
         logs: str | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -60,10 +60,10 @@ class TenApp(App[int]):
         is_first: bool = False,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        """Take what makes a client of the engine.
+        """Take what makes a client of the engine, or of several by the names of their hosts.
 
         Args:
-            connect: Called once in each thread of the link.
+            connect: Called once in each thread of a link.
             logs: Instance whose log is open and followed at first.
             clock: Monotonic seconds.
             theme_name: The theme, None for the user's or the terminal's.
@@ -78,15 +78,28 @@ class TenApp(App[int]):
         self._theme_stamp = theme.stamp()
         self._logs = logs
         self._is_first = is_first
-        self.ui = UiState(
-            rendering=rendering_of(os.environ, getattr(sys.stdout, "encoding", "") or "")
-        )
-        self.link = Link(connect, self.post_message)
-        self.logic = Console(self.ui, self.link, self, load_keymap())
+        connects = {"": connect} if callable(connect) else connect
+        rendering = rendering_of(os.environ, getattr(sys.stdout, "encoding", "") or "")
+        self.hosts = Hosts(connects, self, self.post_message, load_keymap(), rendering)
         self._keys_stamp = keys_stamp()
         self.palette = self._make_palette()
         self._main: MainScreen | None = None
         self._painter: Painter | None = None
+
+    @property
+    def ui(self) -> UiState:
+        """The state of what is in view."""
+        return self.hosts.seat.ui
+
+    @property
+    def link(self) -> Link:
+        """The way to the engine in view."""
+        return self.hosts.seat.link
+
+    @property
+    def logic(self) -> Console:
+        """The logic of what is in view."""
+        return self.hosts.seat.logic
 
     # --- life ---
 
@@ -94,16 +107,17 @@ class TenApp(App[int]):
         """Give the main screen at once, so that the first frame is already ours."""
         self._main = MainScreen(
             self.palette,
-            self.ui,
-            self.logic,
+            self.hosts,
             self._clock,
             lambda: self.logic.keymap.hints(self.ui.focus),
+            self.show_host,
         )
         return self._main
 
     def on_mount(self) -> None:
-        """Start the link and the second hand."""
-        self.link.start()
+        """Start the links and the second hand."""
+        for seat in self.hosts.seats:
+            seat.link.start()
         self.set_interval(TICK_SECONDS, self._tick)
         if self._logs:
             self.logic.open_log_of(self._logs)
@@ -115,9 +129,10 @@ class TenApp(App[int]):
         self._tell((*self.logic.keymap.errors, *self._set.errors))
 
     async def on_unmount(self) -> None:
-        """Let the link go."""
-        self.link.close()
-        await asyncio.to_thread(self.link.join, LEAVE_SECONDS)
+        """Let the links go."""
+        self.hosts.close()
+        for seat in self.hosts.seats:
+            await asyncio.to_thread(seat.link.join, LEAVE_SECONDS)
 
     def _tick(self) -> None:
         driver = self._driver
@@ -141,13 +156,18 @@ class TenApp(App[int]):
     def on_stream_arrived(self, message: StreamArrived) -> None:
         """Fold in what the engine said."""
         message.stop()
-        self.logic.take_updates(self.link.take_updates())
+        seat = self.hosts.seats[message.place]
+        seat.logic.take_updates(seat.link.take_updates())
+        if seat is not self.hosts.seat:
+            seat.link.watch_log(None)
+            self.repaint(())
 
     def on_link_changed(self, message: LinkChanged) -> None:
         """Grey the view while it is not of now."""
         message.stop()
         was_live = self.ui.view.is_live
-        self.logic.link_changed(message.state, message.reason, message.retry_at)
+        seat = self.hosts.seats[message.place]
+        seat.logic.link_changed(message.state, message.reason, message.retry_at)
         if was_live != self.ui.view.is_live:
             self._recolour()
         else:
@@ -156,12 +176,12 @@ class TenApp(App[int]):
     def on_link_measured(self, message: LinkMeasured) -> None:
         """Note the round trip."""
         message.stop()
-        self.ui.view.link.round_trip_ms = message.trip_ms
+        self.hosts.seats[message.place].ui.view.link.round_trip_ms = message.trip_ms
 
     def on_tail_arrived(self, message: TailArrived) -> None:
         """Show the end of the log."""
         message.stop()
-        self.logic.reading.take_tail(
+        self.hosts.seats[message.place].logic.reading.take_tail(
             message.query, message.window, is_following=message.is_following
         )
 
@@ -309,8 +329,19 @@ class TenApp(App[int]):
 
     def leave(self) -> None:
         """Detach."""
-        self.link.close()
+        self.hosts.close()
         self.exit(0)
+
+    def show_host(self, name: str = "") -> str:
+        """Bring the next host into view, or the named one; say why that is impossible."""
+        if reason := self.hosts.choose(name):
+            return reason
+        if self._main is not None:
+            self._main.show(self.ui)
+        self._recolour()
+        self.logic.reading.watch()
+        self.logic.looking.refresh()
+        return ""
 
     # --- colours ---
 
@@ -346,7 +377,8 @@ class TenApp(App[int]):
         if stamp != self._keys_stamp:
             self._keys_stamp = stamp
             keymap = load_keymap()
-            self.logic.use_keymap(keymap)
+            for seat in self.hosts.seats:
+                seat.logic.use_keymap(keymap)
             self._tell(keymap.errors)
             self.repaint()
 
@@ -366,21 +398,3 @@ def _can_erase(environ: dict[str, str] | os._Environ[str]) -> bool:
     """Tell whether erased cells take the background: GNU screen and the Linux console differ."""
     term = environ.get("TERM", "")
     return bool(environ.get("TMUX")) or not term.startswith(("screen", "linux", "vt"))
-
-
-def run(endpoint: Endpoint, *, logs: str | None = None) -> int:
-    """Show the console until the user detaches.
-
-    Args:
-        endpoint: Where the engine is, as `ten_tui.client` describes it.
-        logs: Instance whose log is open and followed at first.
-
-    Returns:
-        The exit code.
-    """
-    from ten_tui.client import connect
-
-    driver = None if os.environ.get("TEXTUAL_DRIVER") else ConsoleDriver
-    is_first = settings.greet()
-    app = TenApp(lambda: connect(endpoint), logs=logs, is_first=is_first, driver_class=driver)
-    return app.run() or 0

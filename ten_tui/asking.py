@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engine.core.metrics import KeptMetric
     from engine.core.moments import Moment
-    from engine.core.wire import Event, LogMatches, LogWindow, Sample, Update
+    from engine.core.wire import Event, LogMatches, LogWindow, Sample, Snapshot, Update
+
+
+T = TypeVar("T")
 
 
 class Client(Protocol):
@@ -17,6 +20,10 @@ class Client(Protocol):
 
     def stream(self) -> Iterator[Update]:
         """Yield updates, a Snapshot first."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Give the whole state once."""
         ...
 
     def spawn(self, name: str) -> object:
@@ -98,6 +105,14 @@ class Client(Protocol):
 
     def events(self, after: int = 0, limit: int = 200) -> list[Event]:
         """Read events."""
+        ...
+
+    def deploy(self, service: str, version: str, *, weight: int, timeout: int) -> object:
+        """Start a version and give it traffic."""
+        ...
+
+    def ask(self, method: str, path: str, shape: type[T], body: object = None) -> T:
+        """Ask for something that has no method of its own."""
         ...
 
     def reload(self) -> object:

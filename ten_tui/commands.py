@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.core.wire import State
 from ten_tui import actions
 from ten_tui.deeds import unknown_instance, valid_names
-from ten_tui.limitcommands import LimitCommands
+from ten_tui.deploycommands import DeployCommands
 from ten_tui.logcommands import LogCommands
 from ten_tui.store.arrange import ORDER, PaneId
 from ten_tui.store.picker import Item, Picker
@@ -27,7 +27,7 @@ _LINES = frozenset({PaneId.EVENTS, PaneId.CONFIG})
 _ALL = 1 << 30
 
 
-class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
+class Commands(DeployCommands, LogCommands, UserCommands, TimeCommands):
     """The actions of one console."""
 
     def __init__(self, console: Console) -> None:
@@ -117,7 +117,7 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
         """Read the log that was named."""
         names = valid_names(self._words)
         if names:
-            self._select(names[0])
+            self._console.select(names[0])
             self._console.reading.open(names[0])
             self._console.focus(PaneId.LOG)
 
@@ -215,6 +215,8 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
             self._console.reading.move(steps)
         elif self._ui.focus in _LINES:
             self._console.move_scroll(self._ui.focus, steps)
+        elif self._ui.focus is PaneId.DEPLOYS:
+            self.move_in_deploys(steps)
         else:
             self._ui.table.move(steps)
             self._console.moved()
@@ -233,7 +235,7 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
         elif ui.focus is PaneId.EVENTS and ui.view.events:
             self._select_of_event()
             self._console.focus(PaneId.TABLE)
-        elif ui.focus is PaneId.DETAIL:
+        elif ui.focus in {PaneId.DETAIL, PaneId.DEPLOYS}:
             self._console.focus(PaneId.LOG)
 
     def back(self) -> None:
@@ -244,6 +246,8 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
         ui, console = self._ui, self._console
         if console.looking.back():
             pass
+        elif ui.focus is PaneId.DEPLOYS:
+            console.focus(PaneId.TABLE)
         elif ui.zoomed is not None:
             self.zoom()
         elif ui.focus is PaneId.LOG and console.reading.clear():
@@ -271,7 +275,7 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
         self._console.next_pane(-1)
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """Give the five actions that go to a pane by its number."""
+        """Give the actions that go to a pane by its number."""
         head, _, number = name.partition("_")
         if head == "pane" and number.isdigit():
             pane = ORDER[int(number) - 1]
@@ -363,16 +367,8 @@ class Commands(LimitCommands, LogCommands, UserCommands, TimeCommands):
         if name:
             self._console.perform(actions.BY_ID[name], [])
 
-    def _select(self, name: str) -> None:
-        if name in self._ui.view.instances:
-            self._ui.table.filter = ""
-            self._ui.table.folds.discard(name.partition(":")[0])
-            self._ui.table.cursor = name
-            self._ui.table.rebuild(self._ui.view)
-            self._console.moved()
-
     def _select_of_event(self) -> None:
         events = self._ui.view.events
         event = events[max(0, min(self._ui.events.cursor, len(events) - 1))]
         if event.instance:
-            self._select(event.instance)
+            self._console.select(event.instance)

@@ -15,8 +15,10 @@ from ten_tui.keymap import Keymap
 from ten_tui.looking import Looking
 from ten_tui.looks import Looks
 from ten_tui.reading import Reading, as_text
+from ten_tui.steering import Steering
 from ten_tui.store.arrange import ORDER, PaneId
 from ten_tui.store.configtext import config_rows, error_row
+from ten_tui.store.groups import is_group
 from ten_tui.store.script import as_script, marked
 from ten_tui.store.table import GroupRow
 from ten_tui.store.ui import Message, Mode, Scroll
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
 
     from engine.core.errors import TenError
     from engine.core.wire import Update
+    from ten_tui.action import Action
     from ten_tui.link import Link
     from ten_tui.stage import Stage
     from ten_tui.store.ui import UiState
 
 _REFUSED = "config refused"
 _PANES_OF = (
-    (Change.INSTANCES | Change.SAMPLES, (PaneId.TABLE, PaneId.DETAIL)),
+    (Change.INSTANCES | Change.SAMPLES, (PaneId.TABLE, PaneId.DETAIL, PaneId.DEPLOYS)),
+    (Change.ROLLOUTS, (PaneId.DETAIL, PaneId.DEPLOYS)),
     (Change.EVENTS, (PaneId.EVENTS,)),
     (Change.CONFIG, (PaneId.CONFIG,)),
 )
@@ -51,6 +55,8 @@ class Console:
         self._link = link
         self._stage = stage
         self.deeds = Deeds(ui, link, stage)
+        self.steering = Steering(ui, link, stage, self.deeds)
+        self.deeds.guard = self.steering.guarded
         self.reading = Reading(ui, link, stage, self.deeds)
         self.looking = Looking(ui, link, stage, self.deeds, self.reading)
         self.looks = Looks(link, stage, self.deeds)
@@ -124,11 +130,14 @@ class Console:
 
     def selection_changed(self) -> None:
         """Let detail and log follow the cursor of the table."""
-        name = self.ui.table.selected
+        name = self.ui.table.shown
         if name == self._shown or not name:
             return
         self._shown = name
         self._stage.repaint((PaneId.DETAIL,))
+        if is_group(name):
+            self.looking.open_group(name)
+            return
         self.reading.open(name)
         self.looking.opened_log()
         self.looking.refresh()
@@ -155,12 +164,16 @@ class Console:
             # What has a row of keys is told which of them it was.
             self.perform(action, [str(action.keys.index(name))])
 
+    def press_shown(self, label: str) -> None:
+        """Take a key by what the foot line calls it."""
+        self.press(actions.key_of(label), None)
+
     def use_keymap(self, keymap: Keymap) -> None:
         """Take keys, the registry's or the user's."""
         self.keymap = keymap
         self.ui.keys = keymap.labels()
 
-    def perform(self, action: actions.Action, words: list[str]) -> None:
+    def perform(self, action: Action, words: list[str]) -> None:
         """Do an action, unless it acts and acting is impossible."""
         if not action.acts or self.deeds.may_act():
             self._commands.run(action.id, words)
@@ -171,8 +184,8 @@ class Console:
             self.ui.prompt.insert(text)
             self._typed()
 
-    def click(self, pane: PaneId, y: int, *, is_double: bool) -> None:
-        """Give a pane the keys, and select what was clicked."""
+    def click(self, pane: PaneId, y: int, *, is_double: bool, is_right: bool = False) -> None:
+        """Give a pane the keys, select what was clicked; the right button shows what it can do."""
         self.focus(pane)
         row = y - 1
         if pane is PaneId.TABLE:
@@ -189,7 +202,11 @@ class Console:
             scroll = self.scroll_of(pane)
             scroll.is_following = False
             scroll.cursor = scroll.top + row
+        elif pane is PaneId.DEPLOYS:
+            self.select(self.ui.deploys.rows_at.get(y, ""))
         self.moved()
+        if is_right:
+            self._commands.menu()
 
     def point(self, x: int) -> None:
         """Look at the time of a cell of the graphs."""
@@ -205,6 +222,8 @@ class Console:
             self.reading.move(steps)
         elif pane in {PaneId.EVENTS, PaneId.CONFIG}:
             self.move_scroll(pane, steps)
+        elif pane is PaneId.DEPLOYS:
+            self._commands.move_in_deploys(steps)
         else:
             self.ui.table.move(steps)
             self.moved()
@@ -215,16 +234,19 @@ class Console:
         if offer is not None and offer.until <= self._stage.clock():
             self.ui.undo = None
         self.looking.refresh()
+        self.steering.refresh()
         self._stage.repaint(())
 
     # --- panes ---
 
     def focus(self, pane: PaneId) -> None:
         """Give a pane the keys, and a place if it has none."""
+        if self.ui.zoomed is PaneId.DEPLOYS:
+            self.ui.zoomed = None  # that one needs all the room, the others may not
         self.ui.focus = pane
         if self.ui.zoomed is not None:
             self.ui.zoomed = pane
-        elif pane is not PaneId.TABLE:
+        elif pane not in {PaneId.TABLE, PaneId.DEPLOYS}:
             self.ui.lower = pane
         self._stage.rearrange()
         if self.ui.focus is not pane:
@@ -232,11 +254,22 @@ class Console:
             self.ui.focus = self.ui.zoomed = pane
             self._stage.rearrange()
         self.reading.watch()
+        self.steering.refresh()
 
     def next_pane(self, steps: int) -> None:
-        """Give the keys to the next pane."""
-        place = (ORDER.index(self.ui.focus) + steps) % len(ORDER)
-        self.focus(ORDER[place])
+        """Give the keys to the next of the panes that are side by side."""
+        panes = [one for one in ORDER if one is self.ui.focus or one is not PaneId.DEPLOYS]
+        self.focus(panes[(panes.index(self.ui.focus) + steps) % len(panes)])
+
+    def select(self, name: str) -> None:
+        """Bring the table's cursor to an instance, if it is known."""
+        table = self.ui.table
+        if name in self.ui.view.instances:
+            table.filter = ""
+            table.folds.discard(name.partition(":")[0])
+            table.cursor = name
+            table.rebuild(self.ui.view)
+            self.moved()
 
     def moved(self) -> None:
         """Draw the pane that has the keys; the rest follows the cursor."""
@@ -270,22 +303,19 @@ class Console:
 
     def _type(self, key: str, character: str | None) -> None:
         if key in {"escape", "ctrl+c"} or (key == "backspace" and not self.ui.prompt.text):
-            self._end_prompt()
+            self.ui.message = Message()
             if self.ui.mode is Mode.FILTER:
                 self._filter("")
             self.ui.mode = Mode.NONE
         elif key == "enter":
             mode, text = self.ui.mode, self.ui.prompt.accept()
-            self._end_prompt()
+            self.ui.message = Message()
             self.ui.mode = Mode.NONE
             self._accept(mode, text)
         elif self.ui.prompt.press(key, character):
             self._typed()
             return
         self._stage.repaint()
-
-    def _end_prompt(self) -> None:
-        self.ui.message = Message()
 
     def _typed(self) -> None:
         """Let what is typed show its effect at once where that is cheap."""

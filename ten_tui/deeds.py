@@ -10,6 +10,7 @@ from engine.core.nearest import nearest
 from engine.core.wire import Desired, State
 from ten_tui import actions
 from ten_tui import format as fmt
+from ten_tui.client import rollouts
 from ten_tui.store.picker import Item, Picker
 from ten_tui.store.radius import listed, radius, to_type, who
 from ten_tui.store.table import GroupRow
@@ -44,6 +45,8 @@ class Deeds:
         self._link = link
         self._stage = stage
         self._awaited: tuple[str, Callable[[], None]] = ("", _nothing)
+        self.guard: Callable[[str, tuple[str, ...], Callable[[], None]], None] = _at_once
+        """Comes before every act on instances, and may ask."""
 
     def say(self, text: str, ink: Ink = Ink.TEXT, command: str = "") -> None:
         """Show a message in the foot line for a while."""
@@ -60,6 +63,9 @@ class Deeds:
         if not self._ui.timeline.is_now:
             key = self._ui.keys.get("back", "Esc")
             self.say(f"this is the past: {key} returns to now, then act", Ink.WARN)
+            return False
+        if view.engine is not None and view.engine.is_recording:
+            self.say("a recording: nothing can be done in it", Ink.WARN)
             return False
         if view.engine is not None and view.engine.read_only:
             self.say("read-only: this credential may only look", Ink.WARN)
@@ -103,8 +109,11 @@ class Deeds:
         def act(client: Client, name: str) -> object:
             return client.set_weight(name, weight)
 
-        self._each("weight", act, names, suffix=f" {weight}")
-        self._offer_undo(names, f"weight of {_some(names)}")
+        def both() -> None:
+            self._each("weight", act, names, suffix=f" {weight}")
+            self._offer_undo(names, f"weight of {_some(names)}")
+
+        self.guard("weigh", names, both)
 
     def set_limits(self, names: tuple[str, ...], texts: dict[str, str]) -> None:
         """Give instances limits of their own; an empty one goes back to the configuration."""
@@ -121,8 +130,9 @@ class Deeds:
         """Take the last act back, on all it touched."""
         offer = self._ui.undo
         names: tuple[str, ...] = ()
+        order = ""
         if offer is not None and offer.until > self._stage.clock():
-            names = offer.names
+            names, order = offer.names, offer.order
         else:
             view = self._ui.view
             selected = view.instances.get(self._ui.table.selected)
@@ -139,7 +149,7 @@ class Deeds:
             else:
                 self.say(f"undone: {value or 'the last act'} on {_some(names)}", Ink.OK)
 
-        self._link.ask(lambda client: [client.undo(name) for name in names][-1], done)
+        self._link.ask(partial(_take_back, names=names, order=order), done)
 
     def _stop(self, names: tuple[str, ...]) -> None:
         def act(client: Client, name: str) -> object:
@@ -194,7 +204,7 @@ class Deeds:
             self._ask_to_type(word, names, taken, act)
             return
         if not (is_wide or is_protected):
-            act()
+            self.guard(word, names, act)
             return
         picker = Picker(
             f"{word} {who(names)}?",
@@ -276,6 +286,17 @@ def _restart_one(client: Client, name: str) -> object:
 
 def _spawn_one(client: Client, name: str) -> object:
     return client.spawn(name)
+
+
+def _take_back(client: Client, names: tuple[str, ...], order: str) -> object:
+    if order:
+        rollouts.order(client, names[0], order)
+        return "the way back"
+    return [client.undo(name) for name in names][-1]
+
+
+def _at_once(_word: str, _names: tuple[str, ...], act: Callable[[], None]) -> None:
+    act()
 
 
 def _is_down(instance: InstanceView) -> bool:

@@ -1,7 +1,8 @@
 """The terminal's side of the console: output that never blocks the loop, and a way out.
 
 Textual's own writer holds 30 writes and then blocks the event loop; its input thread spins once
-the terminal is gone; it asks for every movement of the mouse. This driver differs in those three.
+the terminal is gone; it asks for every movement of the mouse; it takes COLUMNS and LINES for the
+size of the terminal. This driver differs in those four.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class ConsoleDriver(LinuxDriver):
         """Open the way out."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._outbox = Outbox(self._file.fileno() if self._file else 2)
+        if size is None:
+            # What the app draws by until the first event of a size.
+            self._size = self._get_terminal_size()
 
     @property
     def is_busy(self) -> bool:
@@ -56,6 +60,21 @@ class ConsoleDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Queue data; never waits."""
         self._outbox.put(data.encode("utf-8", "replace"))
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Ask the terminal itself.
+
+        COLUMNS and LINES are what it had when a shell exported them: obeyed, they would hold the
+        console at that size through every resize. They count where no terminal can be asked.
+        """
+        for fd in (self._file.fileno() if self._file else 2, self.fileno):
+            try:
+                width, height = os.get_terminal_size(fd)
+            except OSError:
+                continue
+            if width and height:
+                return width, height
+        return super()._get_terminal_size()
 
     def _enable_mouse_support(self) -> None:
         """Ask for presses, drags and the wheel, not for every movement."""

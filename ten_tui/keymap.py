@@ -21,12 +21,13 @@ from engine.core.nearest import did_you_mean
 from engine.core.toml_places import Places
 from engine.core.toml_text import load_toml
 from ten_tui import actions
-from ten_tui.actions import ACTIONS, Action, Hint
+from ten_tui.actions import ACTIONS, Hint
 from ten_tui.theme import config_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ten_tui.action import Action
     from ten_tui.store.arrange import PaneId
 
 FILE = "console.toml"

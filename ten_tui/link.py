@@ -22,10 +22,9 @@ from ten_tui.store.view import LinkState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from textual.message import Message
-
     from engine.core.wire import Update
     from ten_tui.asking import Client
+    from ten_tui.messages import FromLink
     from ten_tui.store.logs import LogQuery, Page
 
 RETRY_LEAST, RETRY_MOST = 0.2, 5.0
@@ -46,7 +45,7 @@ class LogWish:
 class Link:
     """The threads."""
 
-    def __init__(self, connect: Callable[[], Client], post: Callable[[Message], object]) -> None:
+    def __init__(self, connect: Callable[[], Client], post: Callable[[FromLink], object]) -> None:
         """Take what makes a client, and where messages go."""
         self._connect = connect
         self._post = post

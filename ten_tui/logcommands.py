@@ -63,6 +63,10 @@ class LogCommands(PaneCommands):
         """Lay JSON out over rows, or not."""
         self._console.reading.toggle_pretty()
 
+    def fold_lines(self) -> None:
+        """Show lines alike but for numbers as one row, or not."""
+        self._console.reading.toggle_folding()
+
     def columns(self) -> None:
         """Ask which fields to show in columns; the frequent ones are offered."""
         reading = self._console.reading

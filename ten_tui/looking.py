@@ -92,9 +92,15 @@ class Looking:
             self._ui.view.fill_sparks(value)
             self._stage.repaint((PaneId.TABLE,))
 
+    def open_group(self, name: str) -> None:
+        """Show the graphs of a service's instances together."""
+        self._ui.view.show_history(name, [])
+        self.refresh()
+
     def refresh(self) -> None:
         """Ask for what is in view and lacking; where nothing is lacking nothing is asked."""
-        if not self._ui.view.is_live or self._is_asking:
+        # A link is live a moment before the engine's clock is known.
+        if not self._ui.view.is_live or not self._ui.view.now or self._is_asking:
             return
         for wish in (self._graphs_wish(), self._histogram_wish()):
             if wish is not None and not wish.is_met:
@@ -107,7 +113,7 @@ class Looking:
         found = charts.layout(rows)
         if self._is_slow:
             found = charts.Layout(found.charts[:_SLOW_CHARTS], found.rows)
-        name = ui.table.selected
+        name = ui.table.shown
         if not columns or not found.metrics or not name:
             return None
         window = charts.window_of(ui.timeline, ui.rendering, ui.view.now, columns)

@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from ten_tui.store.view import LinkState
 
 
-class StreamArrived(Message):
+class FromLink(Message):
+    """Something a link says.
+
+    Attributes:
+        place: Of the host it leads to.
+    """
+
+    place = 0
+
+
+class StreamArrived(FromLink):
     """Updates wait in the link's queue."""
 
     def can_replace(self, message: Message) -> bool:
-        """One of these is enough."""
-        return isinstance(message, StreamArrived)
+        """One of these is enough for a host."""
+        return isinstance(message, StreamArrived) and message.place == self.place
 
 
-class LinkChanged(Message):
+class LinkChanged(FromLink):
     """The link came or went."""
 
     def __init__(self, state: LinkState, reason: str = "", retry_at: float = 0.0) -> None:
@@ -35,7 +45,7 @@ class LinkChanged(Message):
         self.retry_at = retry_at
 
 
-class LinkMeasured(Message):
+class LinkMeasured(FromLink):
     """How long a question took."""
 
     def __init__(self, trip_ms: float) -> None:
@@ -44,7 +54,7 @@ class LinkMeasured(Message):
         self.trip_ms = trip_ms
 
 
-class TailArrived(Message):
+class TailArrived(FromLink):
     """The end of a log, as it was asked for."""
 
     def __init__(self, query: LogQuery, window: LogWindow, *, is_following: bool) -> None:
@@ -55,7 +65,7 @@ class TailArrived(Message):
         self.is_following = is_following
 
 
-class Done(Message):
+class Done(FromLink):
     """Something asked for is answered, or failed."""
 
     def __init__(self, then: Callable[[object, TenError | None], None], value: object) -> None:

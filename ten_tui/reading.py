@@ -14,7 +14,9 @@ from ten_tui import format as fmt
 from ten_tui.clipboard import write_private
 from ten_tui.link import LogWish
 from ten_tui.store.arrange import PaneId
-from ten_tui.store.logs import SINCE_PRESETS, Page, cursor_step
+from ten_tui.store.folding import MANY
+from ten_tui.store.log_cursor import cursor_step
+from ten_tui.store.logs import SINCE_PRESETS, Page
 from ten_tui.store.structured import fields
 from ten_tui.theme import Ink
 
@@ -33,7 +35,7 @@ CONTEXTS = (0, 1, 2, 3, 5, 10, 20, 50)
 """Lines around a match; the last is what the engine gives at most."""
 
 _SIDE = 8
-_STREAMS = {"": "stderr", "stderr": "stdout", "stdout": ""}
+_STREAMS = {"": "stderr", "stderr": "stdout", "stdout": "access", "access": ""}
 _SEARCH_CALLS = 40
 """Slices of the engine's search that one key may ask for: 10 s at most."""
 
@@ -66,7 +68,8 @@ class Reading:
         if not query.name:
             self._link.watch_log(None)
             return
-        self._link.watch_log(LogWish(query, self.height + 1, self._logs.is_following))
+        count = max(self.height + 1, MANY if self._logs.is_folded else 0)
+        self._link.watch_log(LogWish(query, count, self._logs.is_following))
 
     def take_tail(self, query: LogQuery, window: LogWindow, *, is_following: bool) -> None:
         """Take what the link fetched, if it is still wanted."""
@@ -162,7 +165,7 @@ class Reading:
         self._requery(text=text)
 
     def cycle_stream(self) -> None:
-        """Show stderr only, then stdout only, then both."""
+        """Show stderr only, then stdout only, then the access log only, then all."""
         self._requery(stream=_STREAMS[self._logs.query.stream])
 
     def since(self, preset: int, now: float) -> None:
@@ -196,12 +199,23 @@ class Reading:
     def toggle_pretty(self) -> None:
         """Lay JSON out over rows, or not."""
         self._logs.is_pretty = not self._logs.is_pretty
+        self._logs.is_folded = False
         self._logs.fields = ()
+        self._after()
+
+    def toggle_folding(self) -> None:
+        """Show lines alike but for numbers as one row, or each by itself."""
+        logs = self._logs
+        logs.is_folded = not logs.is_folded
+        logs.fields, logs.is_pretty = (), False
+        if logs.is_folded and not logs.is_following:
+            self._fetch(logs.scroll(0))
         self._after()
 
     def set_fields(self, names: tuple[str, ...]) -> None:
         """Show fields of structured lines in columns; none for whole lines."""
         self._logs.fields = names
+        self._logs.is_folded = False
         self._logs.widths = {}
         self._logs.column = 0
         self._after()

@@ -92,3 +92,7 @@ class Stage(Protocol):
     def leave(self) -> None:
         """Detach."""
         ...
+
+    def show_host(self, name: str = "") -> str:
+        """Bring the next host into view, or the named one; say why that is impossible."""
+        ...

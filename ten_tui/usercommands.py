@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from ten_tui.panecommands import PaneCommands
 from ten_tui.store.inspection import Section
 from ten_tui.store.picker import Item, Picker
 from ten_tui.store.tour import tour_facts
 from ten_tui.store.why import Fact
 from ten_tui.theme import Ink, config_dir
+from ten_tui.version import program_version
+
+if TYPE_CHECKING:
+    from engine.core.errors import TenError
+    from ten_tui.asking import Client
 
 
 class UserCommands(PaneCommands):
@@ -32,6 +41,50 @@ class UserCommands(PaneCommands):
         """Take the theme that was named."""
         if not self._console.stage.use_theme(self._words[0], is_kept=True):
             self._console.deeds.say(f"no theme is called {self._words[0]}", Ink.BAD)
+
+    def host(self) -> None:
+        """Go to the next host."""
+        self._show_host("")
+
+    def typed_host(self) -> None:
+        """Go to the host that was named."""
+        self._show_host(self._words[0])
+
+    def _show_host(self, name: str) -> None:
+        if reason := self._console.stage.show_host(name):
+            self._console.deeds.say(reason, Ink.WARN)
+
+    def bundle(self) -> None:
+        """Save what happened of late under a name of its own, in the current folder."""
+        at = datetime.fromtimestamp(self._ui.view.now).astimezone()
+        host = self._ui.view.engine.hostname if self._ui.view.engine else "host"
+        safe = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in host)
+        self._save_bundle(Path(f"ten-{safe}-{at:%Y%m%d-%H%M%S}.zip"))
+
+    def typed_bundle(self) -> None:
+        """Save it under the name that was typed."""
+        self._save_bundle(Path(" ".join(self._words)).expanduser())
+
+    def _save_bundle(self, path: Path) -> None:
+        deeds = self._console.deeds
+        deeds.say(f"saving to {path} ...", Ink.DIM)
+
+        def job(client: Client) -> object:
+            from ten_tui.client import bundle_file
+            from ten_tui.client.bundle import gather
+
+            found = gather(client, program_version())
+            bundle_file.write(path, found)
+            return found.manifest
+
+        def done(_value: object, error: TenError | None) -> None:
+            if error is not None:
+                deeds.say(f"not saved: {error}", Ink.BAD)
+            else:
+                said = f"saved to {path}, secrets by name masked: logs may hold others"
+                deeds.say(said, Ink.OK, f"ten --replay {path}")
+
+        self._console.link.ask(job, done)
 
     def mouse(self) -> None:
         """Give the mouse away, or take it back."""

@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import leaks, require
 
@@ -16,6 +18,26 @@ settings.register_profile("deep", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("TEN_HYPOTHESIS", "fast"))
 
 _REAL = ("/tests/kernel/", "/tests/e2e/", "/tests/vm/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Among workers: begin with what takes longest, so that all end at about the same time."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not item.get_closest_marker("vm"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Give a worker a whole file, and one of them all that runs in the one machine."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class ByFile(LoadScopeScheduling):
+    """Files, and tests/vm as if it were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/vm" if nodeid.startswith("tests/vm/") else nodeid.split("::", 1)[0]
 
 
 @pytest.fixture(scope="session", autouse=True)

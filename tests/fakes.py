@@ -90,6 +90,7 @@ class FakeControl(FakeLogs):
         self.views: dict[str, InstanceView] = {}
         self.figures: dict[str, deque[Sample]] = {}
         self.totals: dict[str, Traffic] = {}
+        self.woken: dict[str, dict[str, Traffic]] = {}
         self.happened: list[Event] = []
         self.set_texts: dict[str, dict[str, str]] = {}
         self.undoable: dict[str, InstanceView] = {}
@@ -196,6 +197,9 @@ class FakeControl(FakeLogs):
 
     def requests_total(self) -> dict[str, Traffic]:
         return self.totals
+
+    def wakes(self, name: str) -> dict[str, Traffic]:
+        return self.woken.get(name, {})
 
     # --- acting ---
 

@@ -6,17 +6,20 @@ from pathlib import Path
 
 from tests.require import require
 
+REQUIREMENTS = {"peer": "tenement==0.2.2", "checker": "cepheus-engine==1.1.1"}
+"""By the name of the environment, below `.cache`, in which they are installed."""
+
 _CACHE = Path(__file__).parents[1] / ".cache"
 
 
-def installed(name: str, requirement: str, fix: str = "see that pip finds it") -> Path:
+def installed(name: str, fix: str = "see that pip finds it") -> Path:
     """Give the folder of its programs; it is installed at the first time.
 
     Args:
-        name: Of the environment, below `.cache`.
-        requirement: As pip takes it.
+        name: One of REQUIREMENTS.
         fix: What to do where it cannot be installed.
     """
+    requirement = REQUIREMENTS[name]
     folder = _CACHE / name
     done = folder / ".installed"
     if not done.exists():

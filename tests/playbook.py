@@ -18,6 +18,7 @@ from engine.core.lifecycle import (
     Life,
     LifeEvent,
     Policy,
+    Quiet,
     Route,
     Start,
     State,
@@ -140,3 +141,11 @@ def falling_asleep(**policy: object) -> Playbook:
 def asleep(**policy: object) -> Playbook:
     play = (falling_asleep(**policy) >> Drained()).skim()
     return (play >> Exited(0)).skim()
+
+
+def freezing(**policy: object) -> Playbook:
+    return (healthy(**policy) >> Quiet()).skim()
+
+
+def frozen(**policy: object) -> Playbook:
+    return (freezing(**policy) >> Drained()).skim()

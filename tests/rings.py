@@ -7,7 +7,7 @@ from engine.core.lineindex import LineIndex
 from engine.core.logsegment import Segment
 from engine.core.ring import Join, Records, Stream, Tally, pack_record
 
-OUT, ERR = Stream.STDOUT, Stream.STDERR
+OUT, ERR, ACCESS = Stream
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,14 @@ class RingModel:
     def __init__(self) -> None:
         """Start empty."""
         self.lines: list[ModelLine] = []
-        self._pending = {OUT: b"", ERR: b""}
-        self._last = OUT
+        self._pending = dict.fromkeys(Stream, b"")
+        self._order = list(Stream)
 
     def write(self, data: bytes, stream: Stream, time_ns: int) -> None:
         """Take bytes."""
         if data:
-            self._last = stream
+            self._order.remove(stream)
+            self._order.insert(0, stream)
         *ended, rest = (self._pending[stream] + data).split(b"\n")
         self._pending[stream] = rest
         for line in ended:
@@ -113,7 +114,7 @@ class RingModel:
     @property
     def tail(self) -> tuple[str, str] | None:
         """Give stream and text of the unended line last written to."""
-        for stream in (self._last, Stream(1 - self._last)):
+        for stream in self._order:
             if self._pending[stream]:
                 return stream.label, self._pending[stream].decode("utf-8", "replace")
         return None

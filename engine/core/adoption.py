@@ -64,7 +64,7 @@ class Adoption(Draft):
             pass
         elif not is_fresh and life.state is State.BACKOFF:
             self._set(timers={Timer.BACKOFF: self._now} | self._kept(Timer.BACKOFF))
-        elif not is_fresh and life.state in ROUTED | {State.UNHEALTHY}:
+        elif not is_fresh and life.state in ROUTED | {State.UNHEALTHY, State.FROZEN}:
             self._fail(exit_why(Exited()))
         else:
             self._put(State.STOPPED)
@@ -89,6 +89,9 @@ def _with_process(life: Life, now: float) -> Life:
     state, then = life.state, life.then
     if life.desired is Desired.STOPPED:
         state, then = State.DRAINING, Then.STOP
+    elif state is State.FROZEN:
+        # What was in flight when the engine ended is not known: it is not frozen yet.
+        state = State.FROZEN if life.is_drained else State.HEALTHY
     elif state is State.DRAINING:
         then = then or Then.START
     elif state is State.UNHEALTHY:

@@ -11,7 +11,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from engine.core.config_domains import Claims
-from engine.core.config_door import read_proxy_protocol, read_trusted_proxies
+from engine.core.config_door import (
+    read_door_limits,
+    read_proxy_protocol,
+    read_trusted_proxies,
+)
 from engine.core.config_network import read_outbound
 from engine.core.config_service import read_service, resolve
 from engine.core.config_table import U32, Source, Table
@@ -156,6 +160,7 @@ def _read_settings(table: Table, folder: str, data_dir: str) -> Settings:
         user_range=read_user_range(table, default.user_range),
         trusted_proxies=read_trusted_proxies(table),
         proxy_protocol=read_proxy_protocol(table),
+        door=read_door_limits(table.table("door")),
         outbound=read_outbound(table),
         tls=read_tls(table.table("tls"), folder, data_dir),
     )

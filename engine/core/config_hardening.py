@@ -37,6 +37,9 @@ def read_hardening(table: Table, isolation: Isolation) -> HardeningSpec:
     level = _read_level(table)
     names = _read_capabilities(table, is_checked=level is not Hardening.OFF)
     if isolation is Isolation.PROCESS:
+        if level is Hardening.STRICT:
+            message = 'hardening = "strict" cannot be had with isolation = "process"'
+            table.fail("hardening", message, hint='use isolation = "namespace"')
         for key in ("hardening", "capabilities"):
             if key in table:
                 table.warn(key, f'{key} has no effect with isolation = "process"')

@@ -11,8 +11,10 @@ from engine.core.config_deploy import read_deploy
 from engine.core.config_domains import read_domains
 from engine.core.config_files import read_mounts, read_rootfs
 from engine.core.config_hardening import read_hardening
+from engine.core.config_idle import read_freeze_after, read_idle_cpu, read_idle_timeout
 from engine.core.config_limits import read_limits
 from engine.core.config_network import read_network, read_port
+from engine.core.config_scale import read_scale
 from engine.core.config_table import U32, short
 from engine.core.config_user import read_user
 from engine.core.nearest import did_you_mean
@@ -61,7 +63,8 @@ def read_service(
     default = ServiceSpec(name=name, command=command)
     isolation = _read_isolation(table)
     network = read_network(table, isolation)
-    rootfs = read_rootfs(table, isolation)
+    rootfs = read_rootfs(table, isolation, folder)
+    max_instances = _read_max_instances(table, default.max_instances, declared)
     spec = ServiceSpec(
         name=name,
         command=command,
@@ -72,7 +75,9 @@ def read_service(
         env=_read_env(table),
         workdir=_read_workdir(table, folder, rootfs),
         restart=_read_restart(table),
-        idle_timeout_seconds=table.count("idle_timeout", 0),
+        idle_timeout_seconds=read_idle_timeout(table),
+        freeze_after_seconds=read_freeze_after(table),
+        idle_cpu_percent=read_idle_cpu(table),
         startup_timeout_seconds=table.count("startup_timeout", 10),
         request_timeout_seconds=table.count("request_timeout", 30),
         stop_grace_seconds=table.seconds("stop_grace", default.stop_grace_seconds, _DAY_SECONDS),
@@ -83,17 +88,19 @@ def read_service(
         storage_quota_mb=table.count("storage_quota_mb", 0, U32),
         storage_action=_read_storage_action(table, isolation),
         storage_persist=table.flag("storage_persist", default=True),
-        max_instances=_read_max_instances(table, default.max_instances, declared),
+        max_instances=max_instances,
         wake=_read_wake(table),
         log_limit_bytes=_read_log_limit(table, default.log_limit_bytes),
+        access_log=table.flag("access_log", default=default.access_log),
         hardening=read_hardening(table, isolation),
         user=read_user(table),
         network=network,
         port=read_port(table, network),
         rootfs=rootfs,
-        mounts=read_mounts(table, isolation),
+        mounts=read_mounts(table, isolation, folder),
         domains=read_domains(table, name, claims),
         deploy=read_deploy(table),
+        scale=read_scale(table, declared=declared, max_instances=max_instances),
     )
     _pass_over(table)
     table.finish()
@@ -169,6 +176,10 @@ def _read_storage_action(table: Table, isolation: Isolation) -> StorageAction:
     if action is StorageAction.READONLY and isolation is not Isolation.NAMESPACE:
         message = f'storage_action = "readonly" cannot be had with isolation = "{isolation}"'
         hint = 'its folder is a mount of its own only with isolation = "namespace"'
+        table.fail("storage_action", message, hint=hint)
+    if action is StorageAction.HARD and isolation is Isolation.PROCESS:
+        message = 'storage_action = "hard" cannot be had with isolation = "process"'
+        hint = 'a program with nothing around it takes its files out of the quota; use "namespace"'
         table.fail("storage_action", message, hint=hint)
     if "storage_action" in table and "storage_quota_mb" not in table:
         table.warn("storage_action", "storage_action has no effect without storage_quota_mb")

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
-from engine.core.latency import BUCKETS
+from engine.core.http1_head import FIELD_LIMIT, HEAD_LIMIT_BYTES
+from engine.core.latency import BUCKETS, Traffic
 
 MESSAGE_LIMIT_BYTES = 128 * 1024
 """No message is longer; a door with more to tell splits its figures over several messages."""
@@ -20,16 +21,22 @@ MESSAGE_LIMIT_BYTES = 128 * 1024
 class RouteState(StrEnum):
     """What a door may do with an instance.
 
-    UP takes requests. DRAINING finishes the ones it has. STARTING is waited for. ASLEEP and
-    STOPPED are woken. FAILED is neither asked nor woken by weight, a direct request wakes it.
+    UP takes requests. DRAINING finishes the ones it has. STARTING is waited for. FROZEN, ASLEEP
+    and STOPPED are woken, a FROZEN one whatever `wake` says: it was never stopped. FAILED is
+    neither asked nor woken by weight, a direct request wakes it.
     """
 
     UP = "up"
     DRAINING = "draining"
     STARTING = "starting"
+    FROZEN = "frozen"
     ASLEEP = "asleep"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+WAKES = ("frozen", "asleep")
+"""What a request may wake an instance from; "asleep" is whatever had no process."""
 
 
 class WakeRule(StrEnum):
@@ -63,12 +70,14 @@ class RouteService(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         request_timeout: Seconds from the request's head to the response's, 0: no limit.
         startup_timeout: Seconds a request waits for an instance to come up.
+        access_log: Its requests are written down.
         instances: By id.
     """
 
     request_timeout: float = 30.0
     startup_timeout: float = 10.0
     wake: WakeRule = WakeRule.ANY
+    access_log: bool = False
     instances: dict[str, RouteInstance] = {}
 
 
@@ -89,18 +98,42 @@ class RouteRules(msgspec.Struct, frozen=True, kw_only=True):
     domain: dict[str, str] = {}
 
 
+class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a door lets its clients do; the `[settings.door]` table. Connections keep theirs.
+
+    Attributes:
+        head_seconds: For a whole head from its first byte, and for a new connection's first byte.
+        idle_seconds: Between two requests of a connection.
+        head_bytes: Of a whole head, start line and final empty line included.
+        head_fields: Field lines of a head.
+        slow_seconds: In that time a client that does not keep up takes `SLOW_BYTES_A_SECOND` or
+            is cut off; 0: never.
+    """
+
+    head_seconds: float = 30.0
+    idle_seconds: float = 75.0
+    head_bytes: int = HEAD_LIMIT_BYTES
+    head_fields: int = FIELD_LIMIT
+    slow_seconds: float = 60.0
+
+
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a door routes by; replaced whole, so that one request sees one table.
 
     Attributes:
         trusted_proxies: Networks whose word on who asks is taken, in CIDR form.
         proxy_protocol: Connections from there begin with a PROXY protocol header.
+        limits: Of clients.
+        front_uid: The user of the Caddy in front: connections of its own from 127.0.0.1 are
+            believed like those of trusted proxies. -1: there is none.
     """
 
     version: int
     domain: str = "localhost"
     trusted_proxies: tuple[str, ...] = ()
     proxy_protocol: bool = False
+    limits: DoorLimits = DoorLimits()
+    front_uid: int = -1
     services: dict[str, RouteService] = {}
     routing: RouteRules = RouteRules()
 
@@ -109,7 +142,7 @@ class RouteTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineHello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """An engine has taken over: the door answers with its own hello, its wakes and its figures.
+    """An engine has taken over: the door answers with its own hello and its wakes.
 
     Attributes:
         epoch: Differs from engine to engine.
@@ -140,13 +173,32 @@ class WakeFailed(msgspec.Struct, frozen=True, kw_only=True, tag="wake_failed"):
     retry_after: float = 0.0
 
 
-EngineMessage = EngineHello | TableIs | WakeFailed
+class InstanceIs(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
+    """An instance takes requests again: its entry in the table that is on its way.
+
+    A request that waits for a thawed one does not wait for a table of all.
+    """
+
+    name: str
+    entry: RouteInstance
+
+
+class AccessPipe(msgspec.Struct, frozen=True, kw_only=True, tag="access_pipe"):
+    """Where the access log of an instance is written, as an `AccessWanted` asked.
+
+    The descriptor of a non-blocking FIFO is sent along; without one, there is no such log.
+    """
+
+    name: str
+
+
+EngineMessage = EngineHello | TableIs | InstanceIs | WakeFailed | AccessPipe
 
 # --- door to engine ---
 
 
 class DoorHello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """A door is there.
+    """A door is there; the memory file it counts in (`engine.core.board`) is sent along.
 
     Attributes:
         version: Table in force, 0: none yet.
@@ -163,8 +215,28 @@ class Wake(msgspec.Struct, frozen=True, kw_only=True, tag="wake"):
     name: str
 
 
+class Crowded(msgspec.Struct, frozen=True, kw_only=True, tag="crowded"):
+    """So many wait that more are answered 503; said once a minute for each queue.
+
+    Attributes:
+        key: "service:id", or a service where any of it would do.
+        waiting: Requests in that queue at that door.
+    """
+
+    key: str
+    waiting: int
+
+
+class AccessWanted(msgspec.Struct, frozen=True, kw_only=True, tag="access"):
+    """There are lines for the access log of this instance; said to every new engine, too."""
+
+    name: str
+
+
 class InstanceStats(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Traffic of one instance at one door: differences since the last message sent.
+    """Traffic of one instance at one door: differences to what was known before.
+
+    Read from the door's memory file; in a message only `inflight` and `last` are set.
 
     Attributes:
         errors: Answers of 5xx, and requests that got no whole answer.
@@ -173,6 +245,7 @@ class InstanceStats(msgspec.Struct, kw_only=True, omit_defaults=True):
         bytes_in: Body bytes from clients.
         bytes_out: Body bytes to clients.
         last: When a request for it last began or ended, seconds since the epoch, 0: never.
+        wakes: How long the requests that woke it waited, by what it was: `WAKES`.
     """
 
     requests: int = 0
@@ -183,13 +256,14 @@ class InstanceStats(msgspec.Struct, kw_only=True, omit_defaults=True):
     bytes_in: int = 0
     bytes_out: int = 0
     last: float = 0.0
+    wakes: dict[str, Traffic] = {}
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True, tag="stats"):
-    """Figures by "service:id", of what changed only.
+    """What is under way at instances that drain or are to be frozen, by "service:id".
 
-    Once a second; at once when an instance that drains has no request left, and at once after
-    a table with draining instances was applied, naming each of them.
+    At once when one of them has no request left, and at once after a table with such instances
+    was applied, naming each of them.
 
     Attributes:
         version: Table in force when the figures were taken: a drained instance is out of use at
@@ -200,7 +274,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag="stats"):
     instances: dict[str, InstanceStats] = {}
 
 
-DoorMessage = DoorHello | Wake | Stats
+DoorMessage = DoorHello | Wake | Crowded | AccessWanted | Stats
 
 _encoder = msgspec.json.Encoder()
 _engine_decoder: msgspec.json.Decoder[EngineMessage] = msgspec.json.Decoder(EngineMessage)

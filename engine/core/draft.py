@@ -13,7 +13,6 @@ import msgspec
 from engine.core.backoff import spread
 from engine.core.errors import TenError
 from engine.core.life import (
-    MOVES,
     Command,
     Launch,
     Life,
@@ -23,6 +22,7 @@ from engine.core.life import (
     Then,
     Timer,
 )
+from engine.core.moves import MOVES
 from engine.core.spec import Restart as RestartPolicy
 from engine.core.wire import State, Why
 
@@ -142,7 +142,8 @@ class Draft:
     def _end_if_free(self) -> None:
         """Terminate once nothing is in the way: a request, a hold, a launch not yet answered."""
         life = self.life
-        if life.process is Process.RUNNING and life.is_drained and not life.hold_until:
+        is_free = life.is_drained and not life.hold_until and not life.stands_still
+        if life.process is Process.RUNNING and is_free:
             self._terminate()
 
     def _terminate(self) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from engine.core.chunked import ChunkReader
 from engine.core.http1_events import END, UNHEARD, End, Event, Refused, RequestHead, ResponseHead
 from engine.core.http1_head import (
+    FIELD_LIMIT,
     FORBIDDEN,
     HEAD_LIMIT_BYTES,
     REQUEST,
@@ -59,13 +60,27 @@ class _Reader(ABC):
         phase: Where it is.
     """
 
-    __slots__ = ("_chunks", "_fields", "_held", "_lines", "_remaining", "_scanned", "phase")
+    __slots__ = (
+        "_chunks",
+        "_field_limit",
+        "_fields",
+        "_head_limit",
+        "_held",
+        "_lines",
+        "_remaining",
+        "_scanned",
+        "phase",
+    )
 
     _pattern: re.Pattern[bytes]
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(
+        self, phase: Phase, head_bytes: int = HEAD_LIMIT_BYTES, head_fields: int = FIELD_LIMIT
+    ) -> None:
         """Begin before the first message."""
         self.phase = phase
+        self._head_limit = head_bytes
+        self._field_limit = head_fields
         self._held = bytearray()
         self._scanned = 0
         self._remaining = 0
@@ -122,7 +137,7 @@ class _Reader(ABC):
         match = self._pattern.match(data)
         if match is None:
             return self._take_odd_head(data, events)
-        if match.end() > HEAD_LIMIT_BYTES:
+        if match.end() > self._head_limit:
             events.append(self._too_large(data))
             return b""
         try:
@@ -140,9 +155,9 @@ class _Reader(ABC):
         if end < 0:
             self._held += data
             self._check_held(events)
-        elif FORBIDDEN.search(data, 0, min(end + 4, HEAD_LIMIT_BYTES)):
+        elif FORBIDDEN.search(data, 0, min(end + 4, self._head_limit)):
             events.append(self._refuse(400, "control byte, bare CR or bare LF"))
-        elif end + 4 > HEAD_LIMIT_BYTES:
+        elif end + 4 > self._head_limit:
             events.append(self._too_large(data))
         else:
             events.append(self._why_refused(data[: end + 4]))
@@ -151,13 +166,13 @@ class _Reader(ABC):
     def _check_held(self, events: list[Event]) -> None:
         """Refuse part of a head early where no rest could save it."""
         start, self._scanned = max(0, self._scanned - 1), len(self._held)
-        if FORBIDDEN.search(self._held, start, min(self._scanned, HEAD_LIMIT_BYTES)):
+        if FORBIDDEN.search(self._held, start, min(self._scanned, self._head_limit)):
             events.append(self._refuse(400, "control byte, bare CR or bare LF"))
-        elif self._scanned > HEAD_LIMIT_BYTES:
+        elif self._scanned > self._head_limit:
             events.append(self._too_large(self._held))
 
     def _too_large(self, data: bytes | bytearray) -> Refused:
-        if data.find(b"\r\n", 0, HEAD_LIMIT_BYTES) < 0:
+        if data.find(b"\r\n", 0, self._head_limit) < 0:
             return self._refuse(414, "target too long")
         return self._refuse(431, "head too large")
 
@@ -214,9 +229,14 @@ class RequestReader(_Reader):
 
     _pattern = REQUEST
 
-    def __init__(self) -> None:
-        """Begin before the first request."""
-        super().__init__(Phase.HEAD)
+    def __init__(self, head_bytes: int = HEAD_LIMIT_BYTES, head_fields: int = FIELD_LIMIT) -> None:
+        """Begin before the first request.
+
+        Args:
+            head_bytes: What a head may have, from its first byte to its empty line.
+            head_fields: How many field lines.
+        """
+        super().__init__(Phase.HEAD, head_bytes, head_fields)
 
     def go_on(self) -> list[Event]:
         """Turn to the next request, once the one before has been answered."""
@@ -249,7 +269,7 @@ class RequestReader(_Reader):
         is_old = minor == b"0"
         # Requests of one connection mostly differ in their first line only.
         if fields is None or is_old or lines != self._lines:
-            fields = digest_request(lines, minor)
+            fields = digest_request(lines, minor, self._field_limit)
             self._lines, self._fields = lines, None if is_old else fields
         host = fields.host
         block = fields.block

@@ -17,10 +17,10 @@ from enum import Enum, auto
 import msgspec
 
 HEAD_LIMIT_BYTES = 64 * 1024
-"""Of a whole head, start line and final empty line included."""
+"""Of a whole head, start line and final empty line included; of requests the configuration's."""
 
 FIELD_LIMIT = 100
-"""Field lines of one head, and of one trailer section."""
+"""Field lines of one head, and of one trailer section; likewise."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _TEXT = rb"[\t -~\x80-\xff]*+"
@@ -304,18 +304,19 @@ def is_host(text: bytes) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
-def _count_lines(lines: bytes) -> None:
-    if lines.count(b"\n") > FIELD_LIMIT + 1:
+def _count_lines(lines: bytes, limit: int = FIELD_LIMIT) -> None:
+    if lines.count(b"\n") > limit + 1:
         raise HeadRefused(431, "too many fields")
 
 
-def digest_request(lines: bytes, minor: bytes) -> Fields:
+def digest_request(lines: bytes, minor: bytes, limit: int = FIELD_LIMIT) -> Fields:
     """Read the field lines of a request; `lines` is led by CRLF, `minor` is b"0" or b"1".
 
     Raises:
-        HeadRefused: They can be read in two ways, or ask for what is not done.
+        HeadRefused: They can be read in two ways, ask for what is not done, or are more than
+            `limit`.
     """
-    _count_lines(lines)
+    _count_lines(lines, limit)
     fields = _digest(_REQUEST_SPECIAL, lines, minor)
     if fields.host is None and minor == b"1":
         raise HeadRefused(400, "no host")

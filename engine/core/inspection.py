@@ -97,7 +97,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         mounts: Those that differ from the engine's.
         cgroup: Its folder, "" where it has none.
         limits: Files of the cgroup that limit, with what they say.
-        usage: Files of the cgroup that count; without one figures of the processes.
+        usage: Files of the cgroup that count; without its memory, figures of the processes too.
         rlimits: Soft and hard limit as ulimit shows them, by name.
         environment: Names only: values may be secrets.
         unread: What could not be read, and why.

@@ -83,6 +83,12 @@ class Traffic(msgspec.Struct, kw_only=True):
     duration_ms_sum: float = 0.0
     buckets: list[int] = msgspec.field(default_factory=empty)
 
+    def note(self, ms: float) -> None:
+        """Count one more."""
+        self.requests += 1
+        self.duration_ms_sum += ms
+        self.buckets[bucket_of(ms)] += 1
+
     def add(self, requests: int, errors: int, ms_sum: float, buckets: Sequence[int]) -> None:
         """Count what came since the last call.
 

@@ -22,52 +22,6 @@ CHECKS_UNTIL_UNHEALTHY = 3
 ROUTED = frozenset({State.HEALTHY, State.DEGRADED})
 """States in which requests are sent to the instance."""
 
-MOVES: dict[State, frozenset[State]] = {
-    State.STARTING: frozenset(
-        {
-            State.STARTING,
-            State.HEALTHY,
-            State.UNHEALTHY,
-            State.BACKOFF,
-            State.FAILED,
-            State.DRAINING,
-            State.STOPPED,
-        }
-    ),
-    State.HEALTHY: frozenset(
-        {
-            State.STARTING,
-            State.DEGRADED,
-            State.BACKOFF,
-            State.FAILED,
-            State.DRAINING,
-            State.STOPPED,
-        }
-    ),
-    State.DEGRADED: frozenset(
-        {
-            State.STARTING,
-            State.HEALTHY,
-            State.UNHEALTHY,
-            State.BACKOFF,
-            State.FAILED,
-            State.DRAINING,
-            State.STOPPED,
-        }
-    ),
-    State.UNHEALTHY: frozenset({State.STARTING, State.BACKOFF, State.FAILED, State.DRAINING}),
-    State.BACKOFF: frozenset({State.STARTING, State.STOPPED}),
-    State.FAILED: frozenset({State.STARTING, State.STOPPED}),
-    State.DRAINING: frozenset(
-        {State.STARTING, State.HEALTHY, State.DEGRADED, State.STOPPED, State.ASLEEP}
-    ),
-    State.STOPPED: frozenset({State.STARTING}),
-    State.ASLEEP: frozenset({State.STARTING, State.STOPPED}),
-    # No event freezes: the freezer is not used by this table.
-    State.FROZEN: frozenset(),
-}
-"""Every move there is; each step is checked against it."""
-
 
 class Process(StrEnum):
     """How far the instance's process is. What a state alone does not tell."""
@@ -212,6 +166,10 @@ class Idle(msgspec.Struct, frozen=True):
     """No request for idle_timeout."""
 
 
+class Quiet(msgspec.Struct, frozen=True):
+    """No request for freeze_after."""
+
+
 LifeEvent = (
     Start
     | Stop
@@ -226,6 +184,7 @@ LifeEvent = (
     | TimerFired
     | Drained
     | Idle
+    | Quiet
 )
 
 
@@ -275,7 +234,27 @@ class Unwatch(msgspec.Struct, frozen=True):
     """Probe no more; drop what is on its way."""
 
 
-Command = Launch | Terminate | Kill | Route | AwaitDrain | ArmTimer | CancelTimer | Watch | Unwatch
+class Freeze(msgspec.Struct, frozen=True):
+    """Stop its processes where they are, and give their memory back; twice is once."""
+
+
+class Thaw(msgspec.Struct, frozen=True):
+    """Let its processes go on; it may have none any more."""
+
+
+Command = (
+    Launch
+    | Terminate
+    | Kill
+    | Route
+    | AwaitDrain
+    | ArmTimer
+    | CancelTimer
+    | Watch
+    | Unwatch
+    | Freeze
+    | Thaw
+)
 
 
 # --- what is remembered ---
@@ -324,7 +303,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         is_wake: The present run was begun by a request.
         then: What follows the end of the process that is being ended.
         came_from: The state before DRAINING: where an undone stop leads back to.
-        is_drained: Requests in flight are done, or their time is.
+        is_drained: Requests in flight are done, or their time is; a FROZEN one stands still from
+            then on.
         retry_at: A failed one is not started by requests before.
         timers: The deadlines that run. Never changed in place.
     """
@@ -381,4 +361,9 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def awaits_drain(self) -> bool:
         """Whether the end of its requests in flight is waited for."""
-        return self.state is State.DRAINING and not self.is_drained
+        return self.state in {State.DRAINING, State.FROZEN} and not self.is_drained
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether its processes are stopped by the freezer."""
+        return self.state is State.FROZEN and self.is_drained

@@ -1,8 +1,8 @@
 """The life of an instance: a table of moves and a pure step.
 
 `step` takes a life and what happened, and gives the next life and what is to be done about it.
-Route, Watch, AwaitDrain and the timers are never commanded by hand: they follow from the
-difference between the two lives, so that none can be forgotten on any path.
+Route, Watch, Freeze, Thaw, AwaitDrain and the timers are never commanded by hand: they follow
+from the difference between the two lives, so that none can be forgotten on any path.
 
 An event that means nothing in a state (a late timer, a check after the stop) changes nothing.
 One that cannot be (a launch answered that was not ordered) raises `ImpossibleEvent`.
@@ -13,7 +13,6 @@ from __future__ import annotations
 from engine.core.adoption import take_up
 from engine.core.draft import ImpossibleEvent
 from engine.core.life import (
-    MOVES,
     ROUTED,
     ArmTimer,
     AwaitDrain,
@@ -24,6 +23,7 @@ from engine.core.life import (
     Command,
     Drained,
     Exited,
+    Freeze,
     Idle,
     Kill,
     Launch,
@@ -33,12 +33,14 @@ from engine.core.life import (
     LifeEvent,
     Policy,
     Process,
+    Quiet,
     Restart,
     Route,
     Shutdown,
     Start,
     Stop,
     Terminate,
+    Thaw,
     Then,
     Timer,
     TimerFired,
@@ -47,6 +49,7 @@ from engine.core.life import (
     Watch,
     exit_why,
 )
+from engine.core.moves import MOVES
 from engine.core.turn import Turn
 from engine.core.wire import State
 
@@ -62,6 +65,7 @@ __all__ = [
     "Command",
     "Drained",
     "Exited",
+    "Freeze",
     "Idle",
     "ImpossibleEvent",
     "Kill",
@@ -72,6 +76,7 @@ __all__ = [
     "LifeEvent",
     "Policy",
     "Process",
+    "Quiet",
     "Restart",
     "Route",
     "Shutdown",
@@ -79,6 +84,7 @@ __all__ = [
     "Step",
     "Stop",
     "Terminate",
+    "Thaw",
     "Then",
     "Timer",
     "TimerFired",
@@ -168,9 +174,14 @@ def wake_refusal(life: Life, now: float) -> tuple[str, float] | None:
 
 
 def difference(old: Life, new: Life, acts: tuple[Command, ...]) -> tuple[Command, ...]:
-    """List what leads from one life to the next: first what closes, then acts, then what opens."""
+    """List what leads from one life to the next: first what closes, then acts, then what opens.
+
+    Thaw is before everything: a request waits for it, and what is frozen hears no signal.
+    """
     was_open, is_open = old.state in ROUTED, new.state in ROUTED
     commands: list[Command] = []
+    if old.stands_still and not new.stands_still:
+        commands.append(Thaw())
     if was_open and not is_open:
         commands.append(Route(is_open=False))
     if old.is_watched and not new.is_watched:
@@ -186,4 +197,6 @@ def difference(old: Life, new: Life, acts: tuple[Command, ...]) -> tuple[Command
         commands.append(Watch())
     if is_open and not was_open:
         commands.append(Route(is_open=True))
+    if new.stands_still and not old.stands_still:
+        commands.append(Freeze())
     return tuple(commands)

@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from engine.core.ring import NEWLINE, Run, Tally
+from engine.core.ring import NEWLINE, NONE_OPEN, Run, Stream, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,65 +19,72 @@ MAX_SEAMS = 65_536
 class LineIndex:
     """Where the newlines of one segment are, to within a block.
 
-    Fed with the segment's bytes in order, while they are captured or later. Takes some 24 bytes
+    Fed with the segment's bytes in order, while they are captured or later. Takes some 28 bytes
     for each block, and 4 for each seam: a seam is the end of a line whose bytes do not lie side
-    by side, because the other stream came in between or its head is in an earlier segment.
+    by side, because another stream came in between or its head is in an earlier segment.
 
     Attributes:
         counted: Bytes seen so far.
         lines: Newlines among them.
-        errors: Those on stderr.
         seams: Positions of the newlines that end lines in several pieces, ascending; None where
             there are more than MAX_SEAMS of them.
     """
 
     __slots__ = (
-        "_block_error_bytes",
-        "_block_errors",
         "_block_lines",
+        "_block_stream_bytes",
+        "_block_stream_lines",
         "_ends",
-        "_error_bytes",
         "_is_open",
         "_is_ragged",
+        "_stream_bytes",
+        "_stream_lines",
         "counted",
-        "errors",
         "lines",
         "seams",
     )
 
-    def __init__(self, is_open: Sequence[bool] = (False, False)) -> None:
+    def __init__(self, is_open: Sequence[bool] = NONE_OPEN) -> None:
         """Start at a segment's first byte; `is_open` is the tally's there."""
         self.counted = 0
         self.lines = 0
-        self.errors = 0
         self.seams: array[int] | None = array("I")
         self._is_open = list(is_open)
         self._is_ragged = list(is_open)
-        self._ends = [-1, -1]
-        self._error_bytes = 0
+        self._ends = [-1 for _ in Stream]
+        self._stream_lines = [0 for _ in Stream]
+        self._stream_bytes = [0 for _ in Stream]
         self._block_lines = array("I", [0])
-        self._block_errors = array("I", [0])
-        self._block_error_bytes = array("I", [0])
+        self._block_stream_lines = [array("I", [0]) for _ in Stream]
+        self._block_stream_bytes = [array("I", [0]) for _ in Stream]
 
     def copy(self) -> LineIndex:
         """Copy it, so that a reader on another thread can keep it while this one grows."""
         other = LineIndex(self._is_open)
-        for name in ("counted", "lines", "errors", "_error_bytes"):
+        for name in ("counted", "lines"):
             setattr(other, name, getattr(self, name))
-        for name in ("_is_ragged", "_ends", "_block_lines", "_block_errors", "_block_error_bytes"):
+        for name in ("_is_ragged", "_ends", "_stream_lines", "_stream_bytes", "_block_lines"):
             setattr(other, name, getattr(self, name)[:])
+        for name in ("_block_stream_lines", "_block_stream_bytes"):
+            setattr(other, name, [counts[:] for counts in getattr(self, name)])
         other.seams = None if self.seams is None else self.seams[:]
         return other
 
     @property
     def cost_bytes(self) -> int:
         """Roughly what it takes in memory."""
-        return 600 + 12 * len(self._block_lines) + 4 * len(self.seams or ())
+        return 1000 + 28 * len(self._block_lines) + 4 * len(self.seams or ())
 
     @property
-    def is_open(self) -> tuple[bool, bool]:
+    def errors(self) -> int:
+        """Newlines on stderr."""
+        return self._stream_lines[Stream.STDERR]
+
+    @property
+    def is_open(self) -> tuple[bool, bool, bool]:
         """For each stream, whether its last line is not ended."""
-        return self._is_open[0], self._is_open[1]
+        out, err, access = self._is_open
+        return out, err, access
 
     def room(self) -> int:
         """Give how many bytes the present block still takes."""
@@ -96,8 +103,9 @@ class LineIndex:
             self.counted = run.stop
         if self.counted % BLOCK_BYTES == 0 and self.counted > base:
             self._block_lines.append(self.lines)
-            self._block_errors.append(self.errors)
-            self._block_error_bytes.append(self._error_bytes)
+            for stream in Stream:
+                self._block_stream_lines[stream].append(self._stream_lines[stream])
+                self._block_stream_bytes[stream].append(self._stream_bytes[stream])
 
     def _add_run(self, data: bytes | bytearray, base: int, run: Run) -> None:
         stream = run.stream
@@ -110,8 +118,8 @@ class LineIndex:
                 self._add_seam(base + data.find(NEWLINE, start, stop))
                 self._is_ragged[stream] = False
             self.lines += newlines
-            self.errors += newlines * stream
-        self._error_bytes += (stop - start) * stream
+            self._stream_lines[stream] += newlines
+        self._stream_bytes[stream] += stop - start
         self._is_open[stream] = data[stop - 1] != NEWLINE[0]
         self._ends[stream] = run.stop
 
@@ -142,15 +150,13 @@ class LineIndex:
         """Tell whether a whole counted block holds no newline of a stream."""
         if block + 1 >= len(self._block_lines):
             return False
-        errors = self._block_errors[block + 1] - self._block_errors[block]
-        if stream:
-            return errors == 0
-        return self._block_lines[block + 1] - self._block_lines[block] == errors
+        lines = self._block_stream_lines[stream]
+        return lines[block + 1] == lines[block]
 
     def bytes_in(self, block: int, stream: int) -> int:
         """Give how many bytes of a stream a whole counted block holds."""
-        errors = self._block_error_bytes[block + 1] - self._block_error_bytes[block]
-        return errors if stream else BLOCK_BYTES - errors
+        counts = self._block_stream_bytes[stream]
+        return counts[block + 1] - counts[block]
 
 
 def nth_newline(data: bytes, number: int) -> int:

@@ -19,7 +19,7 @@ from engine.core.logscan import (
     regions,
     regions_backward,
 )
-from engine.core.ring import NEWLINE, STREAMS, Join
+from engine.core.ring import LABELS, NEWLINE, STREAMS, Join
 from engine.core.wire import LogLine
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class LineReader:
     def tail(self) -> LogLine | None:
         """Give the line that is not ended yet, if any; its number is `end`.
 
-        Where both streams have one, it is the one written to last.
+        Where several streams have one, it is the one written to last.
         """
         is_open = self._snapshot.before(len(self._snapshot)).is_open
         if not any(is_open):
@@ -109,13 +109,22 @@ class LineReader:
         number = len(self._snapshot) - 1
         segment = self._snapshot.segment(number)
         at = segment.records.find(segment.size - 1)
-        stream = int(segment.records.stream(at))
-        if not is_open[stream]:
-            stream = 1 - stream
+        stream = self._last_open(segment, at, is_open)
         piece = self._assemble(number, segment.size, stream, 4 * MAX_CHARACTERS)
         if not piece.total_bytes:
             return None
         return _log_line(self.end, segment.records.time_ns(at), stream, piece)
+
+    @staticmethod
+    def _last_open(segment: Segment, at: int, is_open: tuple[bool, ...]) -> int:
+        """Give the stream, of those with an unended line, that was written to last."""
+        records = segment.records
+        if sum(is_open) > 1:
+            for number in range(at, -1, -1):
+                stream = int(records.stream(number))
+                if is_open[stream] and records.stop(number, segment.size) > records.start(number):
+                    return stream
+        return is_open.index(True)
 
     # --- lines that match ---
 
@@ -317,9 +326,8 @@ def _walk_back(segment: Segment, stop: int, stream: int) -> tuple[int, int]:
 def _log_line(number: int, time_ns: int, stream: int, piece: _Piece) -> LogLine:
     """Show a line's bytes as text: cut, and with U+FFFD for what is no UTF-8."""
     text, used = cut_text(piece.head, piece.total_bytes)
-    label = "stderr" if stream else "stdout"
     prefix = LOST_HEAD if piece.is_head_lost else ""
-    return LogLine(number, time_ns, label, prefix + text, piece.total_bytes - used)
+    return LogLine(number, time_ns, LABELS[stream], prefix + text, piece.total_bytes - used)
 
 
 def cut_text(head: bytes, total_bytes: int) -> tuple[str, int]:

@@ -54,7 +54,7 @@ class LineFilter(NamedTuple):
     """Which lines are wanted.
 
     Attributes:
-        stream: "stdout", "stderr", or "" for both.
+        stream: "stdout", "stderr", "access", or "" for all.
         since_ns: Not older; 0 for no bound.
         until_ns: Not newer; 0 for no bound.
         query: None: any text.

@@ -340,3 +340,29 @@ def _point(time: int, group: list[Record]) -> Point:
     total = sum(counts) or 1
     mean = sum(map(float.__mul__, map(decode, means), map(float, counts))) / total
     return Point(time, decode(min(lows)), decode(max(highs)), mean, decode(lasts[-1]))
+
+
+_OF_ONE = frozenset({"ms", "%", "share"})
+"""Units of which instances have no sum: the greatest is told."""
+
+
+def together(parts: Iterable[Iterable[Point]], unit: str) -> list[Point]:
+    """Put the points of several instances together, all of one range.
+
+    Means add up. So do least and greatest, which then are bounds: not all have theirs at once.
+    """
+    by_time: dict[int, list[Point]] = {}
+    for points in parts:
+        for point in points:
+            by_time.setdefault(point.time, []).append(point)
+    how = max if unit in _OF_ONE else sum
+    return [
+        Point(
+            time,
+            how(each.low for each in found),
+            how(each.high for each in found),
+            how(each.mean for each in found),
+            how(each.last for each in found),
+        )
+        for time, found in sorted(by_time.items())
+    ]

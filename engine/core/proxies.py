@@ -95,7 +95,12 @@ class TrustedProxies:
         return read is not None and self._holds(read)
 
     def believe(
-        self, peer: bytes, host: bytes | None, fields: Sequence[tuple[bytes, bytes]]
+        self,
+        peer: bytes,
+        host: bytes | None,
+        fields: Sequence[tuple[bytes, bytes]],
+        *,
+        is_vouched_for: bool = False,
     ) -> Said:
         """Give who asks.
 
@@ -103,9 +108,10 @@ class TrustedProxies:
             peer: The other end of the connection.
             host: Of the request.
             fields: Its `Forwarded` and `X-Forwarded-*` lines: names in lower case, values.
+            is_vouched_for: The peer is believed wherever it is.
         """
         plain = Said(chain=(peer,), host=host or b"")
-        if not fields or not self.is_trusted(peer):
+        if not fields or not (is_vouched_for or self.is_trusted(peer)):
             return plain
         values: dict[str, list[str]] = {}
         for name, value in fields:

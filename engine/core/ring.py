@@ -9,11 +9,15 @@ of no bytes, which the next one overrules, and never a byte that nobody knows th
 Line k is the one ended by the k-th newline of the whole sequence, whichever stream it is on.
 
 Integers are in the host's byte order: a ring stays on its machine.
+
+Segments of before there was an access log have one bit for the stream in their records, and a
+name of their own in the header (`is_old`). They are read as they are; new bytes begin a segment.
 """
 
 from __future__ import annotations
 
 import zlib
+from array import array
 from bisect import bisect_right
 from enum import IntEnum
 from itertools import pairwise
@@ -33,28 +37,37 @@ NEWLINE = b"\n"
 
 _HEADER = Struct("=8sQQQ16sII8x")
 _RECORD = Struct("=QQ")
-_MAGIC = b"TENRING1"
+_MAGIC = b"TENRING2"
+_OLD_MAGIC = b"TENRING1"
 HEADER_BYTES = _HEADER.size
 RECORD_BYTES = _RECORD.size
 
-_IS_KNOWN, _OPEN_STDOUT, _OPEN_STDERR, _JOIN_SHIFT = 1, 2, 4, 3
+_IS_KNOWN, _OPENS, _JOIN_SHIFT, _JOIN_MASK = 1, (2, 4, 32), 3, 3
+_STREAM_BITS, _STREAM_MASK = 2, 3
 
 
 class Stream(IntEnum):
-    """Where a byte came out; the value is a bit of its index record."""
+    """Where a byte came out; the value is part of its index record.
+
+    ACCESS is not the program's: the doors write a line for each request there.
+    """
 
     STDOUT = 0
     STDERR = 1
+    ACCESS = 2
 
     @property
     def label(self) -> str:
-        """The wire's word for it: "stdout" or "stderr"."""
-        return _LABELS[self]
+        """The wire's word for it: "stdout", "stderr" or "access"."""
+        return LABELS[self]
 
 
-_LABELS = ("stdout", "stderr")
-STREAMS = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
+LABELS = ("stdout", "stderr", "access")
+"""The wire's words, by stream."""
+STREAMS = {stream.label: stream for stream in Stream}
 """Streams by the wire's words."""
+NONE_OPEN = (False, False, False)
+_KNOWN = frozenset(Stream)
 
 
 class Tally(NamedTuple):
@@ -68,7 +81,7 @@ class Tally(NamedTuple):
 
     lines: int = 0
     errors: int = 0
-    is_open: tuple[bool, bool] = (False, False)
+    is_open: tuple[bool, bool, bool] = NONE_OPEN
 
 
 class Join(IntEnum):
@@ -85,7 +98,8 @@ class Join(IntEnum):
         """Give the counts at the segment's start from those at the end of the one before."""
         if self is Join.GOES_ON:
             return before
-        return before._replace(is_open=(self is Join.GAP, self is Join.GAP))
+        is_gap = self is Join.GAP
+        return before._replace(is_open=(is_gap, is_gap, is_gap))
 
 
 class Header(NamedTuple):
@@ -96,12 +110,14 @@ class Header(NamedTuple):
         before: Counts up to its start; None while they are not known yet.
         join: How it follows the segment before.
         boot: Which boot of the machine last vouched for the segment (16 bytes).
+        is_old: Its records are of the form before there was an access log.
     """
 
     base: int
     before: Tally | None
     join: Join
     boot: bytes
+    is_old: bool = False
 
 
 def pack_header(header: Header) -> bytes:
@@ -109,11 +125,11 @@ def pack_header(header: Header) -> bytes:
     before = header.before or Tally()
     flags = (
         _IS_KNOWN * (header.before is not None)
-        | _OPEN_STDOUT * before.is_open[0]
-        | _OPEN_STDERR * before.is_open[1]
+        | sum(bit for bit, is_open in zip(_OPENS, before.is_open, strict=True) if is_open)
         | header.join << _JOIN_SHIFT
     )
-    fields = (_MAGIC, header.base, before.lines, before.errors, header.boot, flags)
+    magic = _OLD_MAGIC if header.is_old else _MAGIC
+    fields = (magic, header.base, before.lines, before.errors, header.boot, flags)
     checksum = zlib.crc32(_HEADER.pack(*fields, 0))
     return _HEADER.pack(*fields, checksum)
 
@@ -124,16 +140,20 @@ def unpack_header(data: bytes) -> Header | None:
         return None
     magic, base, lines, errors, boot, flags, checksum = _HEADER.unpack_from(data)
     whole = _HEADER.pack(magic, base, lines, errors, boot, flags, 0)
-    if magic != _MAGIC or zlib.crc32(whole) != checksum:
+    if magic not in (_MAGIC, _OLD_MAGIC) or zlib.crc32(whole) != checksum:
         return None
-    is_open = (bool(flags & _OPEN_STDOUT), bool(flags & _OPEN_STDERR))
-    before = Tally(lines, errors, is_open) if flags & _IS_KNOWN else None
-    return Header(base, before, Join(flags >> _JOIN_SHIFT), boot)
+    out, err, access = (bool(flags & bit) for bit in _OPENS)
+    before = Tally(lines, errors, (out, err, access)) if flags & _IS_KNOWN else None
+    join = Join(flags >> _JOIN_SHIFT & _JOIN_MASK)
+    return Header(base, before, join, boot, is_old=magic == _OLD_MAGIC)
 
 
-def pack_record(start: int, stream: Stream, time_ns: int) -> bytes:
-    """Write the record of the run that begins at byte `start` of its segment."""
-    return _RECORD.pack(start << 1 | stream, time_ns)
+def pack_record(start: int, stream: Stream, time_ns: int, *, is_old: bool = False) -> bytes:
+    """Write the record of the run that begins at byte `start` of its segment.
+
+    In the old form the stream is one of the program's own two.
+    """
+    return _RECORD.pack(start << (1 if is_old else _STREAM_BITS) | stream, time_ns)
 
 
 class Run(NamedTuple):
@@ -153,11 +173,13 @@ class Records:
 
     __slots__ = ("_marks", "_times")
 
-    def __init__(self, data: bytes) -> None:
-        """Take whole records; a rest shorter than one is left out."""
+    def __init__(self, data: bytes, *, is_old: bool = False) -> None:
+        """Take whole records; a rest shorter than one is left out. The old form is converted."""
         whole = len(data) - len(data) % RECORD_BYTES
         words = memoryview(data)[:whole].cast("Q")
-        self._marks = words[0::2]
+        self._marks: Sequence[int] = words[0::2]
+        if is_old:
+            self._marks = array("Q", (mark >> 1 << _STREAM_BITS | mark & 1 for mark in words[0::2]))
         self._times = words[1::2]
 
     def __len__(self) -> int:
@@ -166,11 +188,11 @@ class Records:
 
     def start(self, number: int) -> int:
         """Give where a record's run begins."""
-        return self._marks[number] >> 1
+        return self._marks[number] >> _STREAM_BITS
 
     def stream(self, number: int) -> Stream:
         """Give a record's stream."""
-        return Stream(self._marks[number] & 1)
+        return Stream(self._marks[number] & _STREAM_MASK)
 
     def time_ns(self, number: int) -> int:
         """Give when a record's run began to come in."""
@@ -178,12 +200,14 @@ class Records:
 
     def find(self, offset: int) -> int:
         """Give the record whose run holds byte `offset`. O(log records)."""
-        return bisect_right(self._marks, offset << 1 | 1) - 1
+        return bisect_right(self._marks, offset << _STREAM_BITS | _STREAM_MASK) - 1
 
     def stop(self, number: int, size: int) -> int:
         """Give where a record's run ends in a segment of `size` bytes."""
         following = number + 1
-        return min(self._marks[following] >> 1, size) if following < len(self._marks) else size
+        if following >= len(self._marks):
+            return size
+        return min(self._marks[following] >> _STREAM_BITS, size)
 
     def runs(self, start: int, stop: int) -> Iterator[Run]:
         """List the runs of bytes [start, stop), in order, empty ones left out."""
@@ -192,7 +216,7 @@ class Records:
         while at < stop:
             end = self.stop(number, stop)
             if end > at:
-                yield Run(at, end, self._marks[number] & 1)
+                yield Run(at, end, self._marks[number] & _STREAM_MASK)
                 at = end
             number += 1
 
@@ -210,7 +234,9 @@ class Records:
             return 0
         pairs = zip(pairwise(self._marks), pairwise(self._times), strict=True)
         for number, ((mark, following), (time_ns, later)) in enumerate(pairs, 1):
-            if following >> 1 < mark >> 1 or later < time_ns or following >> 1 > size:
+            start, stop = mark >> _STREAM_BITS, following >> _STREAM_BITS
+            is_known = following & _STREAM_MASK in _KNOWN
+            if stop < start or later < time_ns or stop > size or not is_known:
                 return number
         return len(self)
 

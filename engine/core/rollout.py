@@ -39,6 +39,7 @@ class Phase(StrEnum):
 
 OVER = frozenset({Phase.DONE, Phase.ROLLED_BACK, Phase.ABORTED, Phase.FAILED})
 _FORWARD = frozenset({Phase.STARTING, Phase.OBSERVING, Phase.PROMOTED})
+_BACKWARD = frozenset({Phase.RETURNING, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.ABORTED})
 
 
 class Order(StrEnum):
@@ -49,6 +50,7 @@ class Order(StrEnum):
     PROMOTE = "promote"
     ABORT = "abort"
     ROLLBACK = "rollback"
+    UNDO = "undo"
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -226,6 +228,8 @@ def order(
     Raises:
         Refused: It makes no sense where the rollout is.
     """
+    if what is Order.UNDO:
+        return _again(rollout, now)
     if rollout.phase not in _FORWARD:
         message = f"the rollout of {rollout.service} is {rollout.phase.value}: no {what} any more"
         raise Refused(message, hint=f"ten rollout status {rollout.service}")
@@ -240,6 +244,25 @@ def order(
             return _pause(rollout, what, now)
         case _:
             assert_never(what)
+
+
+def _again(rollout: Rollout, now: float) -> Rollout:
+    """Take a way back back: the step it was in begins anew.
+
+    Whoever has the traffic keeps it until the new version is up again.
+    """
+    if rollout.phase not in _BACKWARD:
+        message = f"the rollout of {rollout.service} was not taken back: nothing to undo"
+        raise Refused(message, hint=f"ten rollout status {rollout.service}")
+    level = rollout.level if rollout.phase is Phase.RETURNING else -1
+    return structs.replace(
+        rollout,
+        phase=Phase.STARTING,
+        level=level,
+        since=now,
+        reason="",
+        outcome=Phase.ROLLED_BACK,
+    )
 
 
 def _pause(rollout: Rollout, what: Order, now: float) -> Rollout:

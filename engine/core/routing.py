@@ -160,6 +160,8 @@ def admit_direct(service: RouteService, ident: str) -> Verdict:
             return Verdict(Admission.GO, (ident,))
         case RouteState.STARTING | RouteState.DRAINING:
             return _WAIT
+        case RouteState.FROZEN:
+            return Verdict(Admission.WAKE, (ident,))
         case RouteState.ASLEEP | RouteState.STOPPED | RouteState.FAILED:
             if service.wake is WakeRule.NEVER:
                 return _REFUSED
@@ -167,7 +169,7 @@ def admit_direct(service: RouteService, ident: str) -> Verdict:
 
 
 def admit_weighted(service: RouteService) -> Verdict:
-    """Decide for a request to a service: all that are up, else wait, else wake one.
+    """Decide for a request to a service: all that are up, else one is thawed, else wait, else wake.
 
     Weight 0 receives nothing. The one to be woken is the heaviest, by id among equals, so that
     all who wait agree on it. A failed one is left alone: a request to it by name wakes it.
@@ -176,6 +178,9 @@ def admit_weighted(service: RouteService) -> Verdict:
     up = tuple(ident for ident, it in weighted.items() if it.state is RouteState.UP)
     if up:
         return Verdict(Admission.GO, up)
+    frozen = [ident for ident, it in weighted.items() if it.state is RouteState.FROZEN]
+    if frozen:
+        return _wake_heaviest(weighted, frozen)
     states = {it.state for it in weighted.values()}
     if states & {RouteState.STARTING, RouteState.DRAINING}:
         return _WAIT
@@ -186,11 +191,12 @@ def admit_weighted(service: RouteService) -> Verdict:
     ]
     if not asleep or service.wake is WakeRule.NEVER:
         return _REFUSED
-    return Verdict(Admission.WAKE, (min(asleep, key=lambda ident: _heaviest(weighted, ident)),))
+    return _wake_heaviest(weighted, asleep)
 
 
-def _heaviest(instances: Mapping[str, RouteInstance], ident: str) -> tuple[int, str]:
-    return (-instances[ident].weight, ident)
+def _wake_heaviest(instances: Mapping[str, RouteInstance], idents: list[str]) -> Verdict:
+    chosen = min(idents, key=lambda ident: (-instances[ident].weight, ident))
+    return Verdict(Admission.WAKE, (chosen,))
 
 
 class Balancer:

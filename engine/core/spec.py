@@ -9,11 +9,13 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.core.doorwire import DoorLimits
 from engine.core.hardening import HardeningSpec
 from engine.core.limits import LimitsSpec, with_peer_keys
 from engine.core.network import Network
 from engine.core.outbound import Outbound
 from engine.core.rollout_plan import Plan
+from engine.core.scale import Scale  # noqa: TC001 - msgspec reads the annotation
 
 
 class Isolation(StrEnum):
@@ -46,6 +48,7 @@ class StorageAction(StrEnum):
     WARN = "warn"
     READONLY = "readonly"
     STOP = "stop"
+    HARD = "hard"
 
 
 class Bind(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +80,10 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     restart: Restart = Restart.ON_FAILURE
     idle_timeout_seconds: int = 0
     """0: never asleep."""
+    freeze_after_seconds: float = 0.0
+    """0: never frozen."""
+    idle_cpu_percent: float = 0.0
+    """Of one core: who uses more is not idle; 0: CPU use does not count."""
     startup_timeout_seconds: int = 10
     request_timeout_seconds: int = 30
     """0: no limit (the peer answers every request with 504 then)."""
@@ -94,6 +101,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int = 64
     wake: Wake = Wake.ANY
     log_limit_bytes: int = 64 * 1024 * 1024
+    access_log: bool = False
+    """Whether each request is a line of the instance's ring."""
     hardening: HardeningSpec = HardeningSpec()
     user: str = ""
     """Whom its processes run as: "auto" (an own uid), "engine", a name or a number."""
@@ -106,6 +115,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     domains: dict[str, str] = {}
     """Its own, in small letters: where each leads, "service" or "service:id"."""
     deploy: Plan = Plan()
+    scale: Scale | None = None
+    """How many of it run, by load; None: as many as somebody started."""
 
     @property
     def all_limits(self) -> LimitsSpec:
@@ -182,6 +193,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Networks in CIDR form whose word on who asks the door takes."""
     proxy_protocol: bool = False
     """Connections from those begin with a PROXY protocol header."""
+    door: DoorLimits = DoorLimits()
+    """What the doors let clients do."""
     outbound: Outbound = Outbound()
     tls: TlsSpec = TlsSpec()
 

@@ -23,6 +23,7 @@ from engine.core.life import (
     LaunchError,
     LifeEvent,
     Process,
+    Quiet,
     Restart,
     Shutdown,
     Start,
@@ -34,6 +35,9 @@ from engine.core.life import (
     exit_why,
 )
 from engine.core.wire import Desired, State, Why
+
+FREEZE_SECONDS = 5.0
+"""One whose doors do not say within this that nothing is in flight is not frozen after all."""
 
 KILL_AGAIN_SECONDS = 1.0
 """Kill is repeated until the exit is seen: no stop can stick."""
@@ -48,7 +52,7 @@ class Turn(Draft):
     def take(self, event: LifeEvent) -> None:
         """Let the event happen."""
         match event:
-            case Start() | Stop() | Shutdown() | Restart() | Undo() | Idle():
+            case Start() | Stop() | Shutdown() | Restart() | Undo() | Idle() | Quiet():
                 self._wish(event)
             case Launched() | LaunchError() | Exited():
                 self._process_event(event)
@@ -59,7 +63,7 @@ class Turn(Draft):
 
     # --- what somebody wants ---
 
-    def _wish(self, event: Start | Stop | Shutdown | Restart | Undo | Idle) -> None:
+    def _wish(self, event: Start | Stop | Shutdown | Restart | Undo | Idle | Quiet) -> None:
         match event:
             case Start(by=by):
                 self._start(by)
@@ -72,11 +76,18 @@ class Turn(Draft):
             case Undo():
                 if self.life.hold_until:
                     self._reopen()
-            case Idle():
-                if self.life.state in ROUTED:
-                    self._drain(Then.SLEEP)
+            case Idle() | Quiet():
+                self._rest(event)
             case _:
                 assert_never(event)
+
+    def _rest(self, event: Idle | Quiet) -> None:
+        if isinstance(event, Idle):
+            if self.life.state in ROUTED | {State.FROZEN}:
+                self._drain(Then.SLEEP)
+        elif self.life.state is State.HEALTHY:
+            timers = {Timer.DRAIN: self._now + FREEZE_SECONDS}
+            self._move(State.FROZEN, is_drained=False, timers=timers)
 
     def _start(self, by: By) -> None:
         is_request = by is By.REQUEST
@@ -87,6 +98,8 @@ class Turn(Draft):
                 self._begin(is_wake=is_request)
             case State.BACKOFF if not is_request:
                 self._begin(is_wake=False)
+            case State.FROZEN:
+                self._thaw(is_wake=is_request)
             case State.DRAINING:
                 self._start_draining(is_request=is_request)
             case State.UNHEALTHY if not is_request:
@@ -115,6 +128,9 @@ class Turn(Draft):
             self._forgive()
         self._set(desired=Desired.RUNNING, is_wake=is_wake)
         self._launch()
+
+    def _thaw(self, *, is_wake: bool) -> None:
+        self._move(State.HEALTHY, is_wake=is_wake, is_drained=False, timers={})
 
     def _forgive(self) -> None:
         self._set(desired=Desired.RUNNING, recent=(), attempt=0, failures=0, retry_at=0.0, why=None)
@@ -177,8 +193,9 @@ class Turn(Draft):
             timers = {t: at for t, at in life.timers.items() if t is not Timer.HOLD}
             came_from, is_drained = life.came_from, life.is_drained
         else:
-            came_from = life.state
-            is_drained = life.state not in ROUTED or self._policy.drain_seconds <= 0
+            came_from = State.HEALTHY if life.state is State.FROZEN else life.state
+            is_quiet = life.state not in ROUTED and not life.awaits_drain
+            is_drained = is_quiet or self._policy.drain_seconds <= 0
             if not is_drained:
                 timers[Timer.DRAIN] = self._now + self._policy.drain_seconds
         if hold_seconds > 0 and life.process is not Process.ENDING:
@@ -287,6 +304,8 @@ class Turn(Draft):
                 self._give_up(Why(summary=summary, since=event.time))
             case Timer.BACKOFF:
                 self._launch()
+            case Timer.DRAIN if self.life.state is State.FROZEN:
+                self._thaw(is_wake=False)
             case Timer.DRAIN:
                 self._mark_drained()
             case Timer.HOLD:

@@ -1,8 +1,7 @@
 """What goes over the engine's API: typed records, decoded strictly on both sides.
 
-The peer's own routes (see README, "API") answer with the peer's JSON; these records are for
-`/api/v1/...`, which the console and the command line use. Times are seconds since the epoch
-unless the name says otherwise. Encoding is JSON; a stream is one record a line (NDJSON).
+The peer's own routes (README, "API") answer with the peer's JSON; these records are for `/api/v1/`.
+Times are seconds since the epoch unless the name says otherwise; a stream is NDJSON.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+
+from engine.core.wire_rollout import RolloutChanged, RolloutView
 
 API_VERSION = 1
 
@@ -72,7 +73,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
         p50_ms, p95_ms, p99_ms: Percentiles of request latency, 0 where no request ended.
         swap_bytes: What of it is swapped out; 0 without the memory controller.
         restarts: Automatic restarts, ever.
-        log_lines: Lines a second to stdout and stderr together.
+        log_lines: Lines a second to stdout, stderr and the access log together.
         log_errors: Lines a second to stderr.
         psi_cpu, psi_memory, psi_io: Share of the last 10 s in which some task of it waited, in
             percent; with "_full": in which all that were not idle did. 0 without PSI.
@@ -147,6 +148,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         undo: What `undo` would do now ("" if nothing): "stop", "weight 50".
         network: Whose its port is: "host"; with "private" or "outbound" only the door reaches it.
         activity_at: When the last request for it began or ended, 0 if none.
+        wake_ms: How long the last requests that woke it waited for that, 0 if none did.
         oom_kills: Processes of it that the kernel killed for lack of memory, ever.
         spec_changed: A config change waits for its restart.
     """
@@ -168,6 +170,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     undo: str = ""
     restarts: int = 0
     activity_at: float = 0.0
+    wake_ms: float = 0.0
     storage_used_bytes: int = 0
     storage_quota_bytes: int = 0
     memory_limit_bytes: int = 0
@@ -199,6 +202,7 @@ class EngineView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     protect: bool = False
     read_only: bool = False
     """True where the caller's credential may only look."""
+    is_recording: bool = False  # no engine answers but a bundle, whose client sets this
 
 
 class EventKind(StrEnum):
@@ -267,6 +271,7 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     health: str = ""
     idle_timeout_seconds: int = 0
     max_instances: int = 64
+    scale: str = ""
 
 
 class ConsoleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -297,6 +302,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
     config: ConfigView
     events: list[Event]
     consoles: tuple[ConsoleView, ...] = ()
+    rollouts: tuple[RolloutView, ...] = ()
 
 
 class InstanceChanged(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
@@ -338,7 +344,8 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True, tag="ping"):
     time: float
 
 
-Update = Snapshot | InstanceChanged | InstanceGone | Samples | EventHappened | ConfigChanged | Ping
+_State = Snapshot | InstanceChanged | InstanceGone | ConfigChanged | RolloutChanged
+Update = _State | Samples | EventHappened | Ping
 
 
 # --- logs ---
@@ -351,7 +358,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
         number: Place of the line's newline among all newlines ever captured, from 0. Stable
             over eviction and restarts.
         time_ns: When its end was captured, nanoseconds since the epoch.
-        stream: "stdout" or "stderr".
+        stream: "stdout", "stderr" or "access".
         text: UTF-8 with U+FFFD for broken bytes, without the newline; not yet sanitised.
         cut_bytes: Bytes left out at the end of a monster line, else 0.
     """
@@ -391,10 +398,3 @@ class LogMatches(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     lines: list[LogLine]
     next: int
-
-
-class Metrics(msgspec.Struct, frozen=True, kw_only=True):
-    """Samples of one instance, oldest first, one a second, gaps left out."""
-
-    name: str
-    samples: list[Sample]

@@ -11,6 +11,7 @@ from engine.core.errors import LaunchFailed, Refused
 from engine.core.wire import Desired, EventKind, State
 from engine.daemon.instance import UNDO_SECONDS
 from engine.daemon.prober import probe
+from engine.daemon.scaling import base_of
 
 if TYPE_CHECKING:
     from engine.core.wire import InstanceView
@@ -32,11 +33,16 @@ class Acts:
         self._rollouts = rollouts
         self._registry = supervisor.registry
 
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts."""
+        return self._rollouts
+
     async def spawn(self, name: str, *, actor: str) -> InstanceView:
         """See `Control.spawn`."""
         self._check_open()
         instance = self._registry.ensure(name)
-        if instance.is_running and instance.life.state is not State.DRAINING:
+        if instance.is_running and instance.life.state not in {State.DRAINING, State.FROZEN}:
             return instance.view()
         self._note(instance, "is started", actor, f"ten spawn {name}")
         self._supervisor.apply(instance, life.Start(life.By.USER))
@@ -119,6 +125,8 @@ class Acts:
         match state:
             case State.UNHEALTHY | State.FAILED:
                 return state.value
+            case State.FROZEN:  # it was, and nothing in it has moved since
+                return State.HEALTHY.value
             case State.BACKOFF:
                 return State.UNHEALTHY.value
             case _:
@@ -135,6 +143,10 @@ class Acts:
         )
         self._supervisor.tools.routes.touch()
         self._supervisor.tell(instance)
+        if not weight:
+            for each in self._registry:
+                if base_of(self._registry, each) is instance:
+                    self._supervisor.weigh(each, 0)
 
     async def _launched(self, instance: Instance, generation: int) -> InstanceView:
         """Wait until a launch later than `generation` is answered; give what came of it."""

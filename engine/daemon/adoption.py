@@ -16,6 +16,7 @@ from engine.core.names import split_instance
 from engine.core.reload import declared
 from engine.core.spec import ServiceSpec
 from engine.core.wire import Desired, EventKind
+from engine.daemon.freezing import is_freezing, release
 from engine.daemon.instance import Instance
 from engine.daemon.packets import close_all
 from engine.daemon.process import LiveProcess
@@ -95,6 +96,9 @@ class Adoption:
             instance.restore(kept)
         self._registry.instances[name] = instance
         status = None if found is None else self._take_process(instance, found, kept)
+        if instance.life.stands_still and not is_freezing(instance):
+            # Thawed by the engine before, which did not come to write it down.
+            instance.life = msgspec.structs.replace(instance.life, is_drained=False)
         policy = life.Policy.of(instance.spec, self._registry.config.settings)
         new, commands = adopt(
             instance.life,
@@ -103,6 +107,8 @@ class Adoption:
             now=time.monotonic(),
             policy=policy,
         )
+        if not new.stands_still:
+            release(instance)  # the engine before may have died between the word and the deed
         self._supervisor.enter(instance, new, commands, is_adopted=True)
         if instance.process is not None and status is not None:
             self._supervisor.on_exit(status)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from engine.core.doctor import Report
     from engine.core.inspection import Inspection
+    from engine.core.latency import Traffic
     from engine.core.metrics import KeptMetric
     from engine.core.moments import Moment
     from engine.core.spec import Config
@@ -235,10 +236,17 @@ class Control(Protocol):
         """Counters of the door for each instance, since the engine's database began."""
         ...
 
+    def wakes(self, name: str) -> Mapping[str, Traffic]:
+        """How long requests that woke an instance waited, by what it was, "frozen" or "asleep".
+
+        Since the engine began; {} for an unknown name.
+        """
+        ...
+
     async def kept(
         self, name: str, metric: str, *, since: float, until: float, step: int = 0
     ) -> KeptMetric:
-        """Give the past of a metric of an instance, or of "host".
+        """Give the past of a metric of an instance, of a service together, or of "host".
 
         Raises:
             NotFound: Nothing was kept of it, or there is no such metric.

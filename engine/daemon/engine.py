@@ -45,6 +45,7 @@ from engine.daemon.reloading import Reloader
 from engine.daemon.rollouts import Rollouts
 from engine.daemon.routes import Routes, route_table
 from engine.daemon.sampler import Sampler
+from engine.daemon.scaling import Scaling
 from engine.daemon.store import Store, StoreError
 from engine.daemon.stream import Broadcaster
 from engine.daemon.supervisor import Supervisor, Tools
@@ -107,7 +108,7 @@ class Engine:
         self._front = self._make_front()
         self._feeds.on_read_out = self._on_read_out
         self._prober = Prober(self._on_probe)
-        self._doors = Doors(self._on_wake, self._on_stats)
+        self._doors = Doors(self._on_wake, self._on_stats, self._feeds.access.open, self._on_crowd)
         group = group_of(str(options.data_dir))
         self._ways = Ways(self._registry, self._journal, options.data_dir / "run", group)
         self._supervisor = Supervisor(self._tools())
@@ -118,6 +119,8 @@ class Engine:
         kept = VersionStore(self._store)
         self._versions = Versions(self._registry, kept)
         self._rollouts = Rollouts(self._supervisor, self._versions, kept)
+        scaling = Scaling(self._supervisor, self._versions, self._rollouts)
+        self._figures.on_samples = scaling.look
         self._control = self._make_control()
         self._listening: dict[str, socket.socket] = {}
         self._listeners: list[Listener] = []
@@ -229,6 +232,9 @@ class Engine:
 
     def _on_wake(self, name: str) -> None:
         self._wakes.on_wake(name)
+
+    def _on_crowd(self, key: str, waiting: int) -> None:
+        self._wakes.on_crowd(key, waiting)
 
     def _on_stats(self, stats: dict[str, InstanceStats]) -> None:
         self._figures.on_stats(stats)

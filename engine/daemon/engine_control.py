@@ -13,12 +13,14 @@ from engine.core.errors import TenError
 from engine.core.moments import whole_host
 from engine.core.wire import API_VERSION, EngineView, HostSample, Sample, Snapshot
 from engine.daemon.clock import wall
+from engine.daemon.metric_moment import HOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from engine.core.doctor import Report
     from engine.core.inspection import Inspection
+    from engine.core.latency import Traffic
     from engine.core.metrics import KeptMetric
     from engine.core.moments import Moment
     from engine.core.spec import Config
@@ -133,6 +135,7 @@ class EngineControl:
             config=self._reloader.view(),
             events=self._store.events(limit=SNAPSHOT_EVENTS),
             consoles=self.consoles(),
+            rollouts=tuple(self._acts.rollouts.views()),
         )
 
     def instances(self) -> list[InstanceView]:
@@ -167,11 +170,17 @@ class EngineControl:
         """See `Control`."""
         return {**self._store.requests()}
 
+    def wakes(self, name: str) -> Mapping[str, Traffic]:
+        """See `Control`."""
+        known = self._registry.instances.get(name)
+        return known.wakes if known is not None else {}
+
     async def kept(
         self, name: str, metric: str, *, since: float, until: float, step: int = 0
     ) -> KeptMetric:
         """See `Control`."""
-        read = self._figures.kept.read
+        kept = self._figures.kept
+        read = kept.read if ":" in name or name == HOST else kept.read_service
         try:
             return await asyncio.to_thread(
                 read, name, metric, since=since, until=until, now=wall(), step=step

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.core.ring import DEFAULT_LIMIT_BYTES
 from engine.core.wire import EventKind
+from engine.daemon.access_fifos import AccessFifos
 from engine.daemon.log_pump import LogPump
 from engine.daemon.ring import RingStore
 
@@ -34,6 +35,7 @@ class Feeds:
     Attributes:
         rings: All rings.
         pump: What moves the bytes.
+        access: What reads the access logs.
         on_read_out: Called with a name whose FIFOs are closed here and hold nothing any more.
     """
 
@@ -46,6 +48,7 @@ class Feeds:
         self._registry = registry
         self._journal = journal
         self._attached: set[str] = set()
+        self.access = AccessFifos(root.parent / "run" / "fifo", self.pump, registry)
         self._lingering: dict[str, asyncio.TimerHandle] = {}
         self._is_closing = False
 
@@ -73,7 +76,8 @@ class Feeds:
             )
 
     def limit(self, name: str) -> None:
-        """Apply the size that is configured now."""
+        """Apply the size that is configured now, and whether there is an access log."""
+        self.access.renew(name)
         if name in self._attached:
             self.rings.ring(name).set_limit(self._limit_of(name))
 
@@ -94,6 +98,7 @@ class Feeds:
     async def close(self) -> None:
         """Read everything out and close every ring."""
         self._is_closing = True
+        self.access.close()
         for timer in self._lingering.values():
             timer.cancel()
         self._lingering.clear()

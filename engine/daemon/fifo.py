@@ -1,4 +1,4 @@
-"""The two FIFOs an instance writes its output to, as the log pump sees them."""
+"""The FIFOs of an instance's output and of its access log, as the log pump sees them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import termios
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.core.ring import Stream
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.core.ring import Stream
     from engine.daemon.ring import Ring
 
 MAX_PIPE_BYTES = 1024 * 1024
@@ -86,7 +87,7 @@ class Fifo:
 
 
 class Feed:
-    """The two FIFOs of one instance and the ring they go into."""
+    """FIFOs of one instance and the ring they go into."""
 
     __slots__ = (
         "_judged_at",
@@ -99,10 +100,10 @@ class Feed:
         "wait_seconds",
     )
 
-    def __init__(self, ring: Ring, stdout: int, stderr: int) -> None:
-        """Take the reading ends of both."""
+    def __init__(self, ring: Ring, ends: Iterable[tuple[int, Stream]]) -> None:
+        """Take their reading ends."""
         self.ring = ring
-        self.fifos = (Fifo(self, stdout, Stream.STDOUT), Fifo(self, stderr, Stream.STDERR))
+        self.fifos = tuple(Fifo(self, fd, stream) for fd, stream in ends)
         self.base: Counters | None = None
         """What the ring had before; None until that is counted."""
         self.is_settling = False

@@ -1,20 +1,22 @@
-"""Figures of the host and of every instance, once a second; what is idle goes to sleep."""
+"""Figures of the host and of every instance, once a second; who is idle is looked at then."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.core import life
+from engine.core.doorwire import WAKES
 from engine.core.latency import BUCKETS, Traffic
 from engine.core.storage import MAX_SECONDS
 from engine.core.wire import EventKind, HostSample, Samples
 from engine.daemon import tasks
 from engine.daemon.clock import wall
+from engine.daemon.idleness import Idleness
 from engine.daemon.metric_moment import HOST
 from engine.daemon.metric_store import MetricStore
 from engine.daemon.sampler import HostSampler
@@ -23,7 +25,7 @@ from engine.daemon.storage_guard import StorageGuard
 from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from engine.core.doorwire import InstanceStats
@@ -44,12 +46,14 @@ class Figures:
         host: The newest sample of the host, None before the first.
         kept: The past of the figures, on the disk.
         keeper_pid: Counted among our own processes once it is known.
+        on_samples: Told of each second's.
     """
 
     def __init__(self, supervisor: Supervisor, data_dir: Path) -> None:
         """Measure the instances of a supervisor, whose data lie in a folder."""
         self.host: HostSample | None = None
         self.keeper_pid = 0
+        self.on_samples: Callable[[Mapping[str, Sample]], None] = lambda _: None
         self._supervisor = supervisor
         self._tools = supervisor.tools
         self._registry = supervisor.registry
@@ -59,6 +63,7 @@ class Figures:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._traffic: dict[str, Traffic] = {}
         self._host_sampler = HostSampler(data_dir, self._own_pids)
+        self._idleness = Idleness(supervisor)
         self._guard = StorageGuard(supervisor, data_dir)
         self._storage = StorageMeter(self._on_measured, self._storage_rest)
         self._running: set[str] = set()
@@ -79,6 +84,8 @@ class Figures:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._keeping is not None:
             await asyncio.gather(self._keeping, return_exceptions=True)
+        with contextlib.suppress(StoreError):
+            self._take_counted()
         await asyncio.to_thread(self.kept.close)
 
     def on_stats(self, stats: dict[str, InstanceStats]) -> None:
@@ -88,8 +95,12 @@ class Figures:
             if instance is None:
                 continue
             self._note_activity(instance, each.last)
+            if each.inflight:
+                self._idleness.on_request(instance)
             if each.requests and len(each.buckets) == BUCKETS:
                 self._count(name, each)
+            for kind, wakes in each.wakes.items():
+                self._count_wakes(instance, kind, wakes)
 
     def _note_activity(self, instance: Instance, last: float) -> None:
         now, clock = time.monotonic(), wall()
@@ -106,6 +117,14 @@ class Figures:
         except StoreError as error:
             log.error("requests are counted but not kept: %s", error)
 
+    def _count_wakes(self, instance: Instance, kind: str, new: Traffic) -> None:
+        if kind not in WAKES or len(new.buckets) != BUCKETS or new.requests <= 0:
+            return  # a door is not trusted
+        known = instance.wakes.setdefault(kind, Traffic())
+        known.add(new.requests, 0, new.duration_ms_sum, new.buckets)
+        instance.wake_ms = new.duration_ms_sum / new.requests
+        self._supervisor.tell(instance)
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         due, checkpoint_at = loop.time(), loop.time() + CHECKPOINT_SECONDS
@@ -121,7 +140,18 @@ class Figures:
             except (StoreError, OSError) as error:
                 log.error("figures of this second are lost: %s", error)
 
+    def _take_counted(self) -> None:
+        """Take what the doors counted, and have them know once it is written.
+
+        In one go, and noted last: killed in between, the engine has its successor count again
+        what was just written, but never leave anything out.
+        """
+        self._tools.doors.read()
+        self._tools.store.flush()
+        self._tools.doors.acknowledge()
+
     async def _tick(self) -> None:
+        self._take_counted()
         traffic, self._traffic = self._traffic, {}
         samples = await self._tools.sampler.sample(traffic)
         self.host = self._host_sampler.sample(traffic.values())
@@ -135,9 +165,9 @@ class Figures:
         consoles = broadcaster.consoles()
         broadcaster.publish(Samples(host=self.host, instances=samples, consoles=consoles))
         self._keep(self.host, samples)
-        self._tools.store.flush()
         self._watch_storage()
-        self._put_idle_to_sleep()
+        self._idleness.look(samples)
+        self.on_samples(samples)
 
     def _keep(self, host: HostSample, samples: Mapping[str, Sample]) -> None:
         """Have the second written on a thread; while a disk stands still seconds are left out."""
@@ -171,17 +201,6 @@ class Figures:
         if self._loop is not None:
             note = partial(self._tools.journal.add, EventKind.ENGINE, text, level=level)
             self._loop.call_soon_threadsafe(note)
-
-    def _put_idle_to_sleep(self) -> None:
-        now = time.monotonic()
-        for instance in self._registry:
-            timeout = instance.spec.idle_timeout_seconds
-            if not timeout or instance.life.state not in life.ROUTED:
-                continue
-            if self._tools.doors.inflight(instance.name):
-                instance.active_since = now
-            elif now - instance.active_since > timeout:
-                self._supervisor.apply(instance, life.Idle())
 
     def _watch_storage(self) -> None:
         known = set(self._registry.instances)

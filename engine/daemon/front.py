@@ -43,9 +43,6 @@ _LOAD_SECONDS = 15.0
 _LAST_BYTES = 4096
 _START_SECONDS = 3.0
 
-LOOPBACK = "127.0.0.1/32"
-"""Where Caddy asks the doors from, and so whose word on who asks they take."""
-
 
 class TlsView(msgspec.Struct, frozen=True, kw_only=True):
     """How TLS is served; the first six as the peer has them.
@@ -100,8 +97,7 @@ class Front:
         table = self._table(version)
         if self._options is None:
             return table
-        trusted = (*table.trusted_proxies, LOOPBACK)
-        return msgspec.structs.replace(table, trusted_proxies=tuple(dict.fromkeys(trusted)))
+        return msgspec.structs.replace(table, front_uid=self._options.uid)
 
     def is_served(self, host: str) -> bool:
         """Tell whether Caddy may get a certificate for a host."""

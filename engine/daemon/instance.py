@@ -22,6 +22,7 @@ from engine.daemon.store import StoredInstance
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.core.latency import Traffic
     from engine.core.spec import ServiceSpec
     from engine.daemon.process import LiveProcess
 
@@ -81,6 +82,8 @@ class Instance:
         readonly_run: The generation whose folder was made read-only, 0 if none.
         enforced: What holds of its limits while it runs.
         limiting: Held while its limits are written.
+        wakes: How long requests that woke it waited, by what it was, since this engine began.
+        wake_ms: The mean of those last told.
         stop_undo_until: Until when (monotonic) a stop that was not held can be taken back.
     """
 
@@ -109,6 +112,8 @@ class Instance:
         self.enforced = Enforced()
         self.limiting = asyncio.Lock()
         self.stop_undo_until = 0.0
+        self.wakes: dict[str, Traffic] = {}
+        self.wake_ms = 0.0
         self._changed = asyncio.Event()
 
     @property
@@ -238,6 +243,7 @@ class Instance:
             undo=undo,
             restarts=life.restarts,
             activity_at=self.activity_at,
+            wake_ms=self.wake_ms,
             storage_used_bytes=self.storage_used_bytes,
             storage_quota_bytes=spec.storage_quota_mb * 1024 * 1024,
             oom_kills=self.oom_kills,

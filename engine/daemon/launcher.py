@@ -21,6 +21,7 @@ from engine.daemon.clock import wall
 from engine.daemon.packets import close_all
 from engine.daemon.plans import Plans
 from engine.daemon.process import LiveProcess, drop, end_all
+from engine.daemon.quotas import keep_quota, lift_quota
 from engine.kernel.cgroup import Cgroup, CgroupTree
 from engine.kernel.ownership import give_folder
 from engine.runtime import platforms
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.core.keeperwire import Reply
+    from engine.core.spec import ServiceSpec
     from engine.daemon.accounts import Accounts
     from engine.daemon.feeds import Feeds
     from engine.daemon.instance import Instance
@@ -241,6 +243,8 @@ class Launcher:
         """Remove the data of an instance that is not to keep it, in a worker thread."""
         path = self._folder(instance)
         try:
+            # The number of its project lives on in the file system when the folder does not.
+            await asyncio.to_thread(lift_quota, str(path))
             # shutil.rmtree follows no link: a link in the tenant's place is not the tenant's.
             await asyncio.to_thread(shutil.rmtree, path)
         except FileNotFoundError:
@@ -271,11 +275,14 @@ class Launcher:
             spared = await asyncio.to_thread(give_folder, str(path), uid, gid)
             if spared:
                 self._warn(instance, f"{spared} files with several names keep their owner")
-        if account is None:
-            return
-        if instance.spec.isolation is Isolation.PROCESS:
+        await asyncio.to_thread(self._keep_quota, instance.spec, str(path))
+        if account is not None and instance.spec.isolation is Isolation.PROCESS:
             for folder in (self._data_dir, path.parent):
                 folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+
+    def _keep_quota(self, spec: ServiceSpec, folder: str) -> None:
+        is_required = self._registry.config.settings.require_limits is not False
+        keep_quota(spec, folder, is_required=is_required)
 
     def _make_cgroup(self, instance: Instance) -> Cgroup | None:
         if self._tree is None:

@@ -17,12 +17,12 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from engine.core.ring import Stream
 from engine.daemon.fifo import FIRST_RETRY_SECONDS, Counters, Feed, Fifo, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.core.ring import Stream
     from engine.daemon.ring import Ring, RingStore
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class LogPump:
         self._loop = loop
         self._store = store
         self._feeds: dict[str, Feed] = {}
+        self._accesses: dict[str, Feed] = {}
         self._queue: deque[Fifo] = deque()
         self._looked_at: list[Fifo] = []
         self._counting = ThreadPoolExecutor(1, "ten-lines")
@@ -86,12 +87,20 @@ class LogPump:
         """
         if name in self._feeds:
             self.detach(name)
-        feed = Feed(self._store.ring(name, limit_bytes), stdout, stderr)
-        self._feeds[name] = feed
+        ends = ((stdout, Stream.STDOUT), (stderr, Stream.STDERR))
+        self._feeds[name] = self._begin(Feed(self._store.ring(name, limit_bytes), ends))
+
+    def attach_access(self, name: str, fd: int, limit_bytes: int | None = None) -> None:
+        """Read the FIFO of an access log into the ring of an instance, as `attach` does."""
+        ends = ((fd, Stream.ACCESS),)
+        self._accesses[name] = self._begin(Feed(self._store.ring(name, limit_bytes), ends))
+
+    def _begin(self, feed: Feed) -> Feed:
         for fifo in feed.fifos:
             os.set_blocking(fifo.fd, False)
             self._enqueue(fifo)
         self._settle(feed)
+        return feed
 
     def detach(self, name: str, *, drain: bool = True) -> None:
         """Close the FIFOs of an instance, read out first unless told otherwise.
@@ -103,8 +112,18 @@ class LogPump:
         if feed is None:
             return
         if drain:
-            self.drain(name)
+            self._drain(feed)
         del self._feeds[name]
+        self._end(feed)
+
+    def detach_access(self, name: str) -> None:
+        """Close the FIFO of an access log, read out."""
+        feed = self._accesses.pop(name, None)
+        if feed is not None:
+            self._drain(feed)
+            self._end(feed)
+
+    def _end(self, feed: Feed) -> None:
         for fifo in feed.fifos:
             self._close(fifo)
         self._mark_ring(feed.ring)
@@ -112,16 +131,18 @@ class LogPump:
 
     def drain(self, name: str) -> None:
         """Take everything that is in the FIFOs of an instance now into its ring."""
-        feed = self._feeds.get(name)
-        for fifo in feed.fifos if feed is not None else ():
+        if (feed := self._feeds.get(name)) is not None:
+            self._drain(feed)
+
+    def _drain(self, feed: Feed) -> None:
+        for fifo in feed.fifos:
             left = DRAIN_BYTES
             while fifo.phase is not Phase.CLOSED and left > 0 and (size := fifo.available()):
                 moved = self._move(fifo, min(size, left))
                 if not moved:
                     break
                 left -= moved
-        if feed is not None:
-            self._notify(feed.ring)
+        self._notify(feed.ring)
 
     def is_read_out(self, name: str) -> bool:
         """Tell whether nothing is left in the FIFOs of an instance."""
@@ -150,6 +171,8 @@ class LogPump:
         """Detach everything, read out."""
         for name in list(self._feeds):
             self.detach(name)
+        for name in list(self._accesses):
+            self.detach_access(name)
         self._counting.shutdown(wait=True)
         self._mark_all()
         for timer in (self._look, self._mark):
@@ -188,6 +211,10 @@ class LogPump:
         ring.append(data, stream)
         self._note_dirty(ring)
         self._notify(ring)
+
+    def end_access_line(self, name: str) -> None:
+        """End a line of an access log of which the rest is lost."""
+        self._store.ring(name).end_lines((Stream.ACCESS,))
 
     def _notify(self, ring: Ring) -> None:
         """Wake those who wait for lines that have come."""

@@ -9,6 +9,8 @@ import threading
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from engine.core.errors import NotFound, Refused
 from engine.core.metrics import (
     HOST_METRICS,
@@ -19,6 +21,7 @@ from engine.core.metrics import (
     downsample,
     find_metric,
     plan_range,
+    together,
 )
 from engine.core.nearest import did_you_mean
 from engine.daemon.metric_file import MetricFile, file_bytes, path_of
@@ -147,6 +150,31 @@ class MetricStore:
             step=wanted.step,
             points=downsample(records, unit, wanted),
         )
+
+    def read_service(
+        self, service: str, metric: str, *, since: float, until: float, now: float, step: int = 0
+    ) -> KeptMetric:
+        """Give a metric of all instances of a service together, those that are gone too.
+
+        Raises:
+            NotFound: Nothing was ever kept of any, or there is no such metric.
+            Refused: The range ends before it begins.
+            OSError: The disk does not read.
+        """
+        names = sorted(self._name(path) for path in (self._folder / service).glob("*.ring"))
+        parts = []
+        for name in names:
+            try:
+                part = self.read(name, metric, since=since, until=until, now=now, step=step)
+            except NotFound:
+                if self._path(name).exists():
+                    raise  # no such metric
+                continue  # removed meanwhile
+            parts.append(part)
+        if not parts:
+            raise self._unknown(service)
+        points = together((each.points for each in parts), parts[0].unit)
+        return structs.replace(parts[0], instance=service, points=points)
 
     def _append(self, name: str, now: float, row: tuple[float, ...]) -> None:
         file = self._open.get(name)

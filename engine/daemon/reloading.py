@@ -63,6 +63,7 @@ class Reloader:
                 health=spec.health or "",
                 idle_timeout_seconds=spec.idle_timeout_seconds,
                 max_instances=spec.max_instances,
+                scale=spec.scale.text if spec.scale else "",
             )
             for _, spec in sorted(self._registry.config.services.items())
         ]

@@ -57,6 +57,7 @@ class SegmentFile:
         join: Whether lines begun before it go on in it.
         index: Counts of its newlines while they are being made; None before and after.
         oldest_ns, newest_ns: Times of its first and last record, 0 without any.
+        is_old: Its records are of the old form: no access log goes into it.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class SegmentFile:
         "before",
         "index",
         "index_size",
+        "is_old",
         "join",
         "newest_ns",
         "oldest_ns",
@@ -82,6 +84,7 @@ class SegmentFile:
         self.index: LineIndex | None = None
         self.oldest_ns = 0
         self.newest_ns = 0
+        self.is_old = False
 
     @property
     def total_size(self) -> int:
@@ -133,7 +136,7 @@ class SegmentFile:
         Raises:
             OSError: The record is not written, not even in part.
         """
-        written = os.write(index, pack_record(self.size, stream, time_ns))
+        written = os.write(index, pack_record(self.size, stream, time_ns, is_old=self.is_old))
         if written != RECORD_BYTES:
             os.ftruncate(index, self.index_size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.index_path)
@@ -164,7 +167,7 @@ class SegmentFile:
                 os.close(fd)
 
     def _header(self, boot: bytes) -> bytes:
-        return pack_header(Header(self.base, self.before, self.join, boot))
+        return pack_header(Header(self.base, self.before, self.join, boot, self.is_old))
 
     def read_records(self) -> Records:
         """Read its records, as far as this object knows them.
@@ -174,7 +177,8 @@ class SegmentFile:
         """
         fd = os.open(self.index_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return Records(os.pread(fd, self.index_size - HEADER_BYTES, HEADER_BYTES))
+            data = os.pread(fd, self.index_size - HEADER_BYTES, HEADER_BYTES)
+            return Records(data, is_old=self.is_old)
         finally:
             os.close(fd)
 
@@ -218,15 +222,14 @@ class SegmentFile:
                 for run in records.runs(start, start + length):
                     found = buffer.data.count(NEWLINE, run.start - start, run.stop - start)
                     lines += found
-                    errors += found * run.stream
+                    errors += found * (run.stream == Stream.STDERR)
                 sampled += length
         finally:
             os.close(fd)
         scale = self.size / max(sampled, 1)
         # That a line goes on is the safe guess: at worst its end is not shown.
-        return Tally(
-            before.lines + round(lines * scale), before.errors + round(errors * scale), (True, True)
-        )
+        lines, errors = round(lines * scale), round(errors * scale)
+        return Tally(before.lines + lines, before.errors + errors, (True, True, True))
 
     def load(self, before: Tally, size: int, index: LineIndex) -> Segment:
         """Load it for reading.
@@ -320,7 +323,7 @@ def _look_through(folder: str, base: int, boot: bytes) -> tuple[SegmentFile | No
     if header is None:
         segment.remove()
         return None, segment.size > 0, segment.size > 0
-    segment.before, segment.join = header.before, header.join
+    segment.before, segment.join, segment.is_old = header.before, header.join, header.is_old
     is_whole = (segment.index_size - HEADER_BYTES) % RECORD_BYTES == 0 and (
         ends.start(-1) <= segment.size if len(ends) else not segment.size
     )
@@ -349,7 +352,9 @@ def _read_ends(segment: SegmentFile) -> tuple[Header | None, Records]:
         last = os.pread(fd, RECORD_BYTES, HEADER_BYTES + max(count - 1, 0) * RECORD_BYTES)
     finally:
         os.close(fd)
-    return unpack_header(head), Records(head[HEADER_BYTES:] + last if count > 0 else b"")
+    header = unpack_header(head)
+    ends = head[HEADER_BYTES:] + last if count > 0 else b""
+    return header, Records(ends, is_old=header is not None and header.is_old)
 
 
 def _mend(segment: SegmentFile) -> bool:

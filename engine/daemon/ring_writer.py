@@ -21,6 +21,8 @@ from engine.daemon.ring_chain import SegmentChain
 from engine.daemon.ring_files import SegmentFile, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.daemon.ring_shared import Surroundings
 
 SAME_RECORD_NS = 1_000_000
@@ -91,13 +93,14 @@ class RingWriter(SegmentChain):
             self._grow(segment, written, stream, moved)
             view = view[moved:]
 
-    def end_lines(self) -> None:
+    def end_lines(self, streams: Iterable[Stream] = (Stream.STDOUT, Stream.STDERR)) -> None:
         """End the lines that are not ended: their program is gone and will not go on.
 
         Without it the next run's first words would be the end of this one's last line.
         """
-        for stream, is_open in zip(Stream, self.tally().is_open, strict=True):
-            if is_open:
+        is_open = self.tally().is_open
+        for stream in streams:
+            if is_open[stream]:
                 self.append(b"\n", stream)
 
     def mark(self) -> None:
@@ -161,6 +164,7 @@ class RingWriter(SegmentChain):
         if (
             segment is None
             or self._is_anew
+            or segment.is_old
             or segment.total_size + _MIN_ROOM_BYTES > self._segment_bytes
             or now < segment.newest_ns - _CLOCK_STEP_NS
         ):

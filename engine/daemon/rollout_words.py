@@ -28,6 +28,8 @@ def sentence(old: Rollout | None, new: Rollout) -> str:
     if (old.phase, old.step) == (new.phase, new.step):
         return ""
     match new.phase:
+        case Phase.STARTING if old.phase not in {Phase.STARTING, Phase.OBSERVING}:
+            return f"rollout of {names} begins anew: its way back is undone by {new.actor}"
         case Phase.OBSERVING:
             weights = ", ".join(f"{name} {share}" for name, share in _moved(new))
             return f"rollout of {names}: step {new.step + 1} of {new.steps}, weights {weights}"
@@ -38,6 +40,12 @@ def sentence(old: Rollout | None, new: Rollout) -> str:
             )
         case Phase.RETURNING | Phase.ROLLING_BACK if old.phase is not Phase.RETURNING:
             return f"rollout of {names} goes back: {new.reason}"
+        case _:
+            return _end(new, names)
+
+
+def _end(new: Rollout, names: str) -> str:
+    match new.phase:
         case Phase.DONE:
             return f"rollout of {names} is done: what it replaced is stopped"
         case Phase.ROLLED_BACK | Phase.ABORTED:

@@ -26,13 +26,13 @@ from engine.core.rollout import (
     tick,
     wanted,
 )
-from engine.core.rollout_gate import Counters
 from engine.core.rollout_plan import BadPlan, Strategy, with_values
 from engine.core.wire import Desired, EventKind, State
-from engine.core.wire_rollout import RolloutView, view_of
+from engine.core.wire_rollout import RolloutChanged, RolloutView, view_of
 from engine.daemon import tasks
 from engine.daemon.clock import wall
 from engine.daemon.instance import Instance
+from engine.daemon.rollout_sight import seen_of
 from engine.daemon.rollout_words import LEVELS, sentence
 from engine.daemon.store import StoreError
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from engine.daemon.version_store import VersionStore
     from engine.daemon.versions import Versions
 
+Sides = tuple[tuple[str, "ServiceSpec | None"], tuple[str, "ServiceSpec | None"]]
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
@@ -53,7 +55,7 @@ LOOK_SECONDS = 0.2
 SPARE_SECONDS = 5.0
 """Beyond its `startup_timeout`, an instance may take this long to be launched and probed."""
 
-_DOWN = frozenset({State.STOPPED, State.FAILED, State.ASLEEP})
+_DOWN = frozenset({State.STOPPED, State.FAILED, State.ASLEEP, State.FROZEN})
 
 
 class Rollouts:
@@ -66,6 +68,7 @@ class Rollouts:
         self._versions = versions
         self._store = store
         self._known: dict[str, Rollout] = {}
+        self._told: dict[str, RolloutView] = {}
         self._task: asyncio.Task[None] | None = None
 
     def resume(self) -> None:
@@ -116,6 +119,14 @@ class Rollouts:
             hint = f"ten rollout abort {service} goes back, ten rollout promote {service} ends it"
             raise Refused(message, hint=hint)
 
+    def holds(self, service: str) -> tuple[bool, frozenset[str]]:
+        """Tell whether a rollout has all of a service, and the ids that are its own anyhow."""
+        rollout = self._known.get(service)
+        if rollout is None or rollout.is_over:
+            return False, frozenset()
+        members = frozenset(each.ident for each in (*rollout.news, *rollout.olds))
+        return rollout.phase is not Phase.PROMOTED, members
+
     def start(
         self, service: str, version: str, values: Mapping[str, object], *, actor: str
     ) -> RolloutView:
@@ -142,7 +153,8 @@ class Rollouts:
             message = f"no strategy is said for {service}: {names}"
             raise Refused(message, hint=f"or set service.{service}.deploy.strategy")
         olds = self._serving(service)
-        count = len(olds) if plan.strategy is Strategy.ROLLING else 1
+        is_whole = plan.strategy is Strategy.ROLLING or spec.scale is not None
+        count = len(olds) if is_whole else 1
         idents = [version, *(f"{version}-{number}" for number in range(2, count + 1))]
         weights = [each.weight for each in olds] if count > 1 else [100]
         news = tuple(Member(*each) for each in zip(idents, weights, strict=True))
@@ -161,17 +173,48 @@ class Rollouts:
         rollout = self._get(service)
         if what is Order.ROLLBACK and rollout.phase is Phase.DONE:
             return self._roll_back(rollout, actor)
-        self._enter(rollout, order(rollout, what, self._seen(rollout), wall(), actor), actor=actor)
+        if what is Order.UNDO and rollout.is_over:
+            self._check_as_left(rollout)
+        new = order(rollout, what, self._seen(rollout), wall(), actor)
+        self._enter(rollout, structs.replace(new, actor=actor), actor=actor)
+        self._publish(service)
         self._look_after()
         return self.view(service)
+
+    def _check_as_left(self, rollout: Rollout) -> None:
+        """Refuse to begin anew from what is not as a rollout has left it."""
+        service, recorded = rollout.service, self._registry.recorded
+        is_recorded = all(f"{service}:{each.ident}" in recorded for each in rollout.news)
+        if not is_recorded or set(self._serving(service)) != set(rollout.olds):
+            message = f"{service} is not as its rollout has left it: nothing to undo"
+            raise Refused(message, hint=f"ten deploy {service}:{rollout.news[0].ident}")
+        spec = self._registry.spec_of(f"{service}:{rollout.news[0].ident}")
+        self._check(spec, rollout.news, rollout.olds, rollout.plan)
+
+    def compared(self, service: str, old: str, new: str) -> tuple[Sides, float]:
+        """Give what was recorded for two versions, and since when the new one counts.
+
+        Ids that are not said are those of the last rollout.
+
+        Raises:
+            NotFound: Not both are said and the service had no rollout.
+        """
+        known = self._known.get(service) if old and new else self._get(service)
+        old = old or known.olds[0].ident if known else old
+        new = new or known.news[0].ident if known else new
+        records = self._store.records(service)
+        one, other = (
+            (f"{service}:{ident}", records[ident].spec if ident in records else None)
+            for ident in (old, new)
+        )
+        is_of_it = known and any(each.ident == new for each in known.news)
+        return (one, other), known.begun_at if known and is_of_it else 0.0
 
     def _roll_back(self, done: Rollout, actor: str) -> RolloutView:
         """Begin a rollout back to what a finished one has replaced, from its records."""
         spec = self._registry.spec_of(f"{done.service}:{done.olds[0].ident}")
-        plan = spec.deploy
-        changes = {"strategy": Strategy.BLUE_GREEN.value, "pause": 0}
-        plan = with_values(plan, changes)
-        olds = self._serving(done.service)
+        plan = with_values(spec.deploy, {"strategy": Strategy.BLUE_GREEN.value, "pause": 0})
+        olds = self._serving(done.service) or done.news  # what is down is gone back from, too
         self._check(spec, done.olds, olds, plan)
         self._versions.record(done.service, [each.ident for each in olds])
         return self._begin(spec, plan, done.olds, olds, actor)
@@ -248,6 +291,7 @@ class Rollouts:
             actor=actor,
         )
         self._enter(None, rollout, actor=actor)
+        self._publish(spec.name)
         self._look_after()
         return self.view(spec.name)
 
@@ -264,11 +308,13 @@ class Rollouts:
             for rollout in list(self._known.values()):
                 if not (rollout.is_over or self._registry.is_stopping):
                     self._look(rollout)
+                    self._publish(rollout.service)
 
     def _look(self, rollout: Rollout) -> None:
         if rollout.service not in self._registry.config.services:
             reason = f"{rollout.service} is configured no more"
-            self._try_enter(rollout, _failed(rollout, reason))
+            failed = structs.replace(rollout, phase=Phase.FAILED, reason=reason, since=wall())
+            self._try_enter(rollout, failed)
             return
         self._try_enter(rollout, tick(rollout, self._seen(rollout), wall()))
 
@@ -288,7 +334,7 @@ class Rollouts:
             self._store.save_rollout(new)
             self._known[new.service] = new
             self._tell(old, new, actor)
-        self._bring_about(new)
+        self._bring_about(new, is_entered=new != old)
 
     def _tell(self, old: Rollout | None, new: Rollout, actor: str) -> None:
         text = sentence(old, new)
@@ -303,33 +349,30 @@ class Rollouts:
             )
 
     def _seen(self, rollout: Rollout) -> dict[str, Seen]:
-        traffic = self._supervisor.tools.store.requests()
-        found = {}
-        for each in (*rollout.news, *rollout.olds):
-            instance = self._registry.instances.get(f"{rollout.service}:{each.ident}")
-            if instance is not None:
-                counted = traffic.get(instance.name)
-                counters = Counters(restarts=instance.life.restarts)
-                if counted is not None:
-                    counters = Counters(
-                        requests=counted.requests,
-                        errors=counted.errors,
-                        buckets=tuple(counted.buckets),
-                        restarts=instance.life.restarts,
-                    )
-                found[each.ident] = _seen(instance, counters)
-        return found
+        names = (f"{rollout.service}:{each.ident}" for each in (*rollout.news, *rollout.olds))
+        return seen_of(names, self._registry, self._supervisor.tools.store.requests())
 
-    def _bring_about(self, rollout: Rollout) -> None:
+    def _publish(self, service: str) -> None:
+        """Tell the consoles, where there is something new to tell."""
+        consoles = self._supervisor.tools.broadcaster
+        if len(consoles) and (view := self.view(service)) != self._told.get(service):
+            self._told[service] = view
+            consoles.publish(RolloutChanged(rollout=view))
+
+    def _bring_about(self, rollout: Rollout, *, is_entered: bool = False) -> None:
         """Make true what is wanted, as far as it is not; all weights in one turn of the loop."""
         want = wanted(rollout)
         if want is None or rollout.service not in self._registry.config.services:
             return
         for ident, weight in want.weights.items():
-            self._weigh(self._ensure(rollout.service, ident), weight)
+            self._supervisor.weigh(self._ensure(rollout.service, ident), weight)
         is_starting = rollout.phase is Phase.STARTING
+        is_tried = is_entered and rollout.phase is Phase.RETURNING
         for ident in want.run:
-            self._run_one(self._ensure(rollout.service, ident), is_needed_up=is_starting)
+            instance = self._ensure(rollout.service, ident)
+            if is_tried and instance.life.state is State.FAILED:  # once, and no more
+                self._supervisor.apply(instance, life.Start(life.By.USER))
+            self._run_one(instance, is_needed_up=is_starting)
         self._stop(rollout.service, want)
 
     def _ensure(self, service: str, ident: str) -> Instance:
@@ -341,14 +384,6 @@ class Rollouts:
             instance = self._registry.instances[name] = Instance(name, spec)
             instance.weight = 0
         return instance
-
-    def _weigh(self, instance: Instance, weight: int) -> None:
-        if instance.weight != weight:
-            instance.weight = weight
-            instance.weight_before = None  # an undo would get in the way
-            self._supervisor.save(instance)
-            self._supervisor.tools.routes.touch()
-            self._supervisor.tell(instance)
 
     def _run_one(self, instance: Instance, *, is_needed_up: bool) -> None:
         state = instance.life.state
@@ -362,21 +397,3 @@ class Rollouts:
             instance = self._registry.instances.get(f"{service}:{ident}")
             if instance is not None and instance.life.desired is not Desired.STOPPED:
                 self._supervisor.apply(instance, life.Stop())
-
-
-def _seen(instance: Instance, counters: Counters) -> Seen:
-    state, why = instance.life.state, instance.life.why
-    is_right = not instance.digest or instance.digest == instance.wanted_digest
-    reason = f": {why.summary}" if why is not None else ""
-    return Seen(
-        is_up=state in life.ROUTED and is_right,
-        is_asleep=state in {State.ASLEEP, State.FROZEN},
-        is_failed=state in {State.FAILED, State.BACKOFF},
-        is_gone=instance.is_over() and instance.life.desired is Desired.STOPPED,
-        text=f"{state.value}{reason}",
-        counters=counters,
-    )
-
-
-def _failed(rollout: Rollout, reason: str) -> Rollout:
-    return structs.replace(rollout, phase=Phase.FAILED, reason=reason, since=wall())

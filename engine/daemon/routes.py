@@ -35,7 +35,7 @@ ROUTE_STATES = {
     State.DRAINING: RouteState.DRAINING,
     State.STOPPED: RouteState.STOPPED,
     State.ASLEEP: RouteState.ASLEEP,
-    State.FROZEN: RouteState.ASLEEP,
+    State.FROZEN: RouteState.FROZEN,
 }
 """What each state means for a request."""
 
@@ -55,12 +55,13 @@ def route_table(
     by_service: dict[str, dict[str, RouteInstance]] = {name: {} for name in config.services}
     for instance in instances:
         if instance.service in by_service:
-            by_service[instance.service][instance.id] = _route_instance(instance)
+            by_service[instance.service][instance.id] = route_entry(instance)
     services = {
         name: RouteService(
             request_timeout=spec.request_timeout_seconds,
             startup_timeout=spec.startup_timeout_seconds,
             wake=WakeRule(spec.wake.value),
+            access_log=spec.access_log,
             instances=by_service[name],
         )
         for name, spec in config.services.items()
@@ -80,12 +81,14 @@ def route_table(
         domain=domain,
         trusted_proxies=config.settings.trusted_proxies,
         proxy_protocol=config.settings.proxy_protocol,
+        limits=config.settings.door,
         services=services,
         routing=rules,
     )
 
 
-def _route_instance(instance: Instance) -> RouteInstance:
+def route_entry(instance: Instance) -> RouteInstance:
+    """Make what doors know of an instance."""
     process = instance.process
     is_inside = process is not None and process.has_own_network
     return RouteInstance(
@@ -110,7 +113,8 @@ class Routes:
         self._make = make
         self._version = time.monotonic_ns() // 1_000_000
         self._is_open = False
-        self._is_due = False
+        self._due: asyncio.TimerHandle | None = None
+        self._due_at = 0.0
         self._next_at = 0.0
 
     @property
@@ -123,15 +127,21 @@ class Routes:
         self._is_open = True
         self.touch()
 
-    def touch(self) -> None:
-        """Have what changed published."""
-        if self._is_open and not self._is_due:
-            self._is_due = True
-            loop = asyncio.get_running_loop()
-            loop.call_later(max(0.0, self._next_at - time.monotonic()), self._publish)
+    def touch(self, *, within: float = 0.0) -> None:
+        """Have what changed published, at once or within some seconds: the soonest wish counts."""
+        if not self._is_open:
+            return
+        now = time.monotonic()
+        at = max(now + within, self._next_at)
+        if self._due is not None:
+            if self._due_at <= at:
+                return
+            self._due.cancel()
+        self._due_at = at
+        self._due = asyncio.get_running_loop().call_later(at - now, self._publish)
 
     def _publish(self) -> None:
-        self._is_due = False
+        self._due = None
         start = time.monotonic()
         self._version += 1
         self._doors.publish(self._make(self._version))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.daemon import tasks
+from engine.kernel import project_quota
 from engine.kernel.trees import OPEN_FLAGS, Walk
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Usage(msgspec.Struct, frozen=True):
 
     Attributes:
         size_bytes: Lengths of its regular files added up; a file with several names counts once.
+            Of a folder with a hard quota: what the file system says that it takes.
         files: How many there are.
         is_complete: False where time ran out, a folder could not be read or was moved away.
     """
@@ -81,6 +83,8 @@ class _Count:
 
 def measure(path: str | Path, budget_seconds: float = BUDGET_SECONDS) -> Usage:
     """Add up a tree; one that does not exist holds nothing. For a worker thread."""
+    if known := project_quota.look(str(path)):
+        return Usage(known.used_bytes, known.files)
     deadline = time.monotonic() + budget_seconds
     try:
         root = os.open(path, OPEN_FLAGS)

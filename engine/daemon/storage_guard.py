@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from engine.core import life
+from engine.core.errors import FeatureMissing
 from engine.core.spec import StorageAction
 from engine.core.storage import StorageLevel, level_of, seconds_until_next, sentence
 from engine.core.wire import Desired, EventKind
 from engine.daemon import tasks
+from engine.daemon.quotas import keep_quota
 from engine.runtime import readonly
 
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ _LEVELS = {
 }
 
 
+def is_stopped_for_storage(instance: Instance) -> bool:
+    """Tell whether it is to stay stopped until it stores less, whoever asks for it."""
+    spec, is_over = instance.spec, instance.storage_level is StorageLevel.OVER
+    return bool(spec.storage_quota_mb) and spec.storage_action is StorageAction.STOP and is_over
+
+
 class StorageGuard:
     """Judges each measurement, and keeps to `storage_action`."""
 
@@ -33,6 +41,8 @@ class StorageGuard:
         """Take who runs the instances, and where their folders are."""
         self._supervisor = supervisor
         self._data_dir = data_dir
+        self._limits: dict[str, int] = {}
+        """Hard quotas in bytes, as they were last set; by instance."""
 
     def rest_seconds(self, instance: Instance, walk_seconds: float) -> float:
         """Say when its folder is to be measured again."""
@@ -41,7 +51,8 @@ class StorageGuard:
         is_close = instance.storage_level is not StorageLevel.FREE
         return seconds_until_next(
             walk_seconds,
-            is_running=instance.is_running,
+            # One that was stopped for it may be asked for again as soon as there is room.
+            is_running=instance.is_running or is_stopped_for_storage(instance),
             is_watchful=bool(spec.storage_quota_mb) and (is_strict or is_close),
         )
 
@@ -53,6 +64,25 @@ class StorageGuard:
             self._note(instance, sentence(instance.name, used, quota, level), _LEVELS[level])
             self._supervisor.save(instance)
         self._act(instance, level)
+        self._limit(instance, quota)
+
+    def _limit(self, instance: Instance, quota: int) -> None:
+        """Follow the configuration while it runs; a launch sets its own."""
+        wanted = quota if instance.spec.storage_action is StorageAction.HARD else 0
+        before = self._limits.get(instance.name)
+        self._limits[instance.name] = wanted
+        if instance.is_running and before is not None and before != wanted:
+            tasks.spawn(self._set_limit(instance, wanted), name=f"quota of {instance.name}")
+
+    async def _set_limit(self, instance: Instance, wanted: int) -> None:
+        folder = str(self._data_dir / instance.service / instance.id)
+        try:
+            await asyncio.to_thread(keep_quota, instance.spec, folder, is_required=True)
+        except FeatureMissing as error:
+            self._note(instance, f"{instance.name}: {error}", "error")
+            return
+        said = f"{wanted / _MIB:.0f} MiB" if wanted else "as much as there is room for"
+        self._note(instance, f"{instance.name} can store {said}", "info")
 
     def _act(self, instance: Instance, level: StorageLevel) -> None:
         is_over, action = level is StorageLevel.OVER, instance.spec.storage_action

@@ -145,6 +145,8 @@ def _fill(name: str, migrations: Sequence[str]) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _migrate(connection, migrations)
+        # Kept in the file. Two that open it must not both change it: SQLite lets neither wait.
+        connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
 

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from engine.core.wire import InstanceChanged, InstanceGone, Samples, Snapshot, Update
+from engine.core.wire_rollout import RolloutChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,9 @@ MAX_QUEUED = 1000
 class Subscriber:
     """One client's queue. Keeps `engine.daemon.control.Subscription`.
 
-    A record that a newer one makes needless (samples, the view of one instance) is replaced by
-    it where it stands. The first record is a Snapshot; it is taken when the client asks for it,
-    so that nothing before it can be missing or come twice.
+    A record that a newer one makes needless (samples, the view of one instance or rollout) is
+    replaced by it where it stands. The first record is a Snapshot; it is taken when the client
+    asks for it, so that nothing before it can be missing or come twice.
     """
 
     def __init__(self, broadcaster: Broadcaster, console: ConsoleView) -> None:
@@ -93,6 +94,8 @@ def _key(update: Update) -> str:
         return "samples"
     if isinstance(update, InstanceChanged):
         return f"instance {update.instance.name}"
+    if isinstance(update, RolloutChanged):
+        return f"rollout {update.rollout.service}"
     return ""
 
 

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
-from engine.core import gvisor, keeperwire, life
+from engine.core import keeperwire, life
 from engine.core.lifecycle import step, wake_refusal
 from engine.core.spec import Isolation
-from engine.core.wire import Desired, EventKind, InstanceChanged, InstanceGone, State
+from engine.core.wire import EventKind, InstanceChanged, InstanceGone, State
 from engine.daemon import tasks
 from engine.daemon.clock import wall
+from engine.daemon.freezing import Freezer
 from engine.daemon.launcher import why_of
 from engine.daemon.owners import foreign_listener
+from engine.daemon.said import LEVELS, exited, sentence
 from engine.daemon.store import StoreError
 
 if TYPE_CHECKING:
-    from engine.core.oom import OomKill
     from engine.daemon.door_link import Doors
     from engine.daemon.feeds import Feeds
     from engine.daemon.instance import Instance
@@ -48,15 +49,14 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 1.0
 """A waiting request is refused only where the next try is further away than this."""
 
+THAWED_SECONDS = 0.05
+"""So late may a table come that says what the doors know already."""
+
+WRITTEN_SECONDS = 0.005
+"""So late is a thaw written down and told."""
+
 STATUS_SECONDS = 0.25
 """How long the keeper's word may come after the pidfd's."""
-
-_LEVELS = {
-    State.DEGRADED: "warning",
-    State.UNHEALTHY: "error",
-    State.BACKOFF: "warning",
-    State.FAILED: "error",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,7 @@ class Supervisor:
         """Take the tools; nothing happens before the first event."""
         self.tools = tools
         self.registry = tools.registry
+        self.freezer = Freezer(tools.doors)
         self._exits: dict[tuple[str, int], keeperwire.Exit] = {}
         self._changed: set[str] = set()
 
@@ -108,21 +109,41 @@ class Supervisor:
         One that is adopted is no news, as far as it is as it was.
         """
         old, instance.life = instance.life, new
+        is_thaw = old.state is State.FROZEN and new.state is State.HEALTHY
+        if old.state is State.FROZEN and new.state is not State.FROZEN:
+            # Ahead of its turn: a request waits for it, and no order hangs on it.
+            self.freezer.thaw(instance)
+            instance.active_since = time.monotonic()
         if new.state is not old.state:
             instance.state_since = wall()
-        if msgspec.structs.replace(old, reason=new.reason) != new:
-            # Written before anybody outside may see it: no order is ever forgotten.
-            self.save(instance)
-            self.tell(instance)
-        if new.state is not old.state:
-            self._announce(instance, old)
+        if is_thaw:
+            # The processors are the request's first. What is not written by the end of this
+            # engine, the next one sees from the freezer.
+            later = partial(self._write_down, instance, old)
+            asyncio.get_running_loop().call_later(WRITTEN_SECONDS, later)
+        else:
+            self._write_down(instance, old)
         if new.state is not old.state or new.is_held is not old.is_held:
-            self.tools.routes.touch()
+            self.tools.routes.touch(within=THAWED_SECONDS if is_thaw else 0.0)
         if old.awaits_drain and not new.awaits_drain:
             self.tools.doors.forget_drain(instance.name)
         for command in commands:
             self._do(instance, command)
         instance.notify()
+
+    def _write_down(self, instance: Instance, old: life.Life) -> None:
+        """Keep and tell what an instance has become, before anybody outside may see it.
+
+        So no order is ever forgotten.
+        """
+        new = instance.life
+        if self.registry.instances.get(instance.name) is not instance:
+            return  # forgotten meanwhile
+        if msgspec.structs.replace(old, reason=new.reason) != new:
+            self.save(instance)
+            self.tell(instance)
+        if new.state is not old.state:
+            self._announce(instance, old)
 
     def save(self, instance: Instance) -> None:
         """Write what outlives the engine; a disk that is full stops no supervision."""
@@ -137,6 +158,15 @@ class Supervisor:
             asyncio.get_running_loop().call_soon(self._publish)
         self._changed.add(instance.name)
 
+    def weigh(self, instance: Instance, weight: int) -> None:
+        """Give an instance another share of the traffic; what undo knew of is gone."""
+        if instance.weight != weight:
+            instance.weight = weight
+            instance.weight_before = None
+            self.save(instance)
+            self.tools.routes.touch()
+            self.tell(instance)
+
     def forget(self, instance: Instance) -> None:
         """Know it no longer; it has no process."""
         self.registry.instances.pop(instance.name, None)
@@ -145,6 +175,7 @@ class Supervisor:
         except StoreError as error:
             log.error("%s is not forgotten: %s", instance.name, error)
         self.tools.launcher.plans.forget(instance.name)
+        self.tools.feeds.access.renew(instance.name)
         self.tools.routes.touch()
         self.tools.broadcaster.publish(InstanceGone(name=instance.name))
 
@@ -159,8 +190,8 @@ class Supervisor:
         new, old = instance.life, before.state
         self.tools.journal.add(
             EventKind.STATE,
-            _sentence(instance, before),
-            level=_LEVELS.get(new.state, "info"),
+            sentence(instance, before),
+            level=LEVELS.get(new.state, "info"),
             instance=instance.name,
         )
         refusal = wake_refusal(new, time.monotonic())
@@ -180,13 +211,17 @@ class Supervisor:
             case life.Terminate() | life.Kill():
                 self._end(instance, command)
             case life.Route():
-                self.tools.routes.touch()
+                pass  # the table follows the state: see `enter`
             case life.AwaitDrain():
                 self._await_drain(instance)
             case life.ArmTimer() | life.CancelTimer():
                 self._set_timer(instance, command)
             case life.Watch() | life.Unwatch():
                 self._probe(instance, command)
+            case life.Freeze():
+                self.freezer.freeze(instance)
+            case life.Thaw():
+                pass  # done: see `enter`
             case _:
                 assert_never(command)
 
@@ -346,50 +381,3 @@ class Supervisor:
             self.tools.feeds.run_out(instance.name)
             if instance.service not in self.registry.config.services:
                 self.forget(instance)
-
-
-def exited(
-    status: int | None,
-    at: float,
-    tail: tuple[str, ...],
-    oom: OomKill | None = None,
-    *,
-    is_sandbox: bool = False,
-) -> life.Exited:
-    """Put the end of a process into the lifecycle's words; `oom`: kills seen just before."""
-    code, signal = keeperwire.exit_parts(status)
-    plain = life.exit_why(life.Exited(code=code, signal=signal, time=at))
-    why = msgspec.structs.replace(plain, stderr_tail=tail)
-    if is_sandbox and code and (summary := gvisor.exit_summary(code)):
-        why = msgspec.structs.replace(why, summary=summary)
-    # A shell whose last command was killed says so by its status.
-    is_killed = signal == "SIGKILL" or code == 128 + 9 or (code is None and not signal)
-    if oom is not None and is_killed:
-        why = msgspec.structs.replace(why, summary=oom.summary())
-    return life.Exited(code=code, signal=signal, time=at, why=why)
-
-
-_WOKEN = frozenset({State.STOPPED, State.ASLEEP, State.DRAINING})
-
-
-def _sentence(instance: Instance, before: life.Life) -> str:
-    """Say what a change of state means."""
-    new, why, old = instance.life, instance.life.why, before.state
-    reason = f": {why.summary}" if why is not None else ""
-    match new.state:
-        case State.STARTING | State.HEALTHY | State.DEGRADED if new.is_wake and old in _WOKEN:
-            is_stopped = before.desired is Desired.STOPPED
-            advice = ' (with wake = "never" it stays stopped)' if is_stopped else ""
-            return f"{instance.name} is woken by a request{advice}"
-        case State.STARTING:
-            again = "starts again" if old is not State.STOPPED and why else "is starting"
-            return f"{instance.name} {again}{reason}"
-        case State.BACKOFF:
-            seconds = max(0.0, new.until - time.monotonic())
-            return f"{instance.name} starts again in {seconds:.1f} s{reason}"
-        case State.DRAINING:
-            return f"{instance.name} finishes its requests"
-        case State.ASLEEP:
-            return f"{instance.name} is asleep"
-        case _:
-            return f"{instance.name} is {new.state.value}{reason}"

@@ -13,6 +13,8 @@ from engine.daemon.version_store import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from engine.core.spec import ServiceSpec
+    from engine.daemon.instance import Instance
     from engine.daemon.registry import Registry
     from engine.daemon.version_store import VersionStore
 
@@ -77,6 +79,22 @@ class Versions:
                 new[ident] = Record(wall(), config)
             elif name not in self._registry.recorded:
                 new[ident] = Record(wall(), known.spec)
+        self._keep(config, new)
+
+    def record_like(self, instance: Instance, ident: str) -> None:
+        """Record for an id what an instance runs on, where that or its own was recorded.
+
+        Raises:
+            StoreError: Nothing is recorded.
+        """
+        recorded, name = self._registry.recorded, f"{instance.service}:{ident}"
+        like = recorded.get(instance.name)
+        config = self._registry.config.services.get(instance.service)
+        if config is not None and recorded.get(name) != like:
+            self._keep(config, {ident: Record(wall(), like or config)})
+
+    def _keep(self, config: ServiceSpec, new: dict[str, Record]) -> None:
+        service = config.name
         in_use = {each.id for each in self._registry if each.service == service and each.process}
         kept = self._store.record(service, new, in_use)
         recorded = self._registry.recorded

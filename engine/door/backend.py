@@ -58,11 +58,14 @@ class Backend:
         self._strikes = 0
         self._out_until = 0.0
 
-    def move(self, address: Address, *, is_up: bool) -> None:
+    def move(self, address: Address, *, is_up: bool, is_frozen: bool = False) -> None:
         """Take what a new table says; connections to elsewhere are closed."""
-        if address != self.address or not is_up:
+        if address != self.address or not (is_up or is_frozen):
             self.close_idle()
             self.clear()
+        if is_frozen:
+            for upstream in self._idle:
+                upstream.has_slept = True
         self.address = address
         self.is_up = is_up
 
@@ -84,15 +87,26 @@ class Backend:
         if self._strikes:
             self._out_until = max(self._out_until, now + TRY_SECONDS)
 
-    def take(self) -> Upstream | None:
-        """Give the connection that came free last, None where there is none."""
-        return self._idle.pop() if self._idle else None
+    def take(self, *, is_sure: bool = False) -> Upstream | None:
+        """Give the connection that came free last, None where there is none.
+
+        Args:
+            is_sure: For a request that cannot be sent twice: only one that surely stands. A
+                server that was frozen closes what it let lie too long in the moment it is thawed.
+        """
+        while self._idle:
+            upstream = self._idle.pop()
+            if not is_sure or (not upstream.has_slept and upstream.is_fresh()):
+                return upstream
+            upstream.close()
+        return None
 
     def give(self, upstream: Upstream, now: float) -> bool:
         """Keep a connection for the next request; tell whether it is kept."""
         if not self.is_up or upstream.address != self.address or len(self._idle) >= IDLE_LIMIT:
             return False
         upstream.idle_since = now
+        upstream.has_slept = False
         self._idle.append(upstream)
         return True
 

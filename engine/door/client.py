@@ -14,18 +14,16 @@ from engine.core.http1_events import End, Event, Refused, RequestHead
 from engine.core.proxy_protocol import NotSaid
 from engine.door.answers import answer
 from engine.door.exchange import Exchange
-from engine.door.source import Source
+from engine.door.pace import Pace
+from engine.door.source import Source, is_of_user
 from engine.door.stage import Stage
 from engine.door.upstream import HIGH_WATER_BYTES
 
 if TYPE_CHECKING:
     from engine.door.door import Door
 
-HEAD_SECONDS = 30.0
-"""For a whole head, from its first byte; for the first byte of a new connection, too."""
-
-IDLE_SECONDS = 75.0
-"""Between two requests."""
+PACE_SECONDS = 1.0
+"""How often it is looked whether one that is to be closed has taken what waits for it."""
 
 LINGER_SECONDS = 2.0
 """How long a client may go on sending after it was told that nothing more is read.
@@ -59,6 +57,7 @@ class Client(asyncio.Protocol):
         is_paused: It is not read at the moment.
         is_full: It does not take what is written to it fast enough.
         is_half_closed: It has ended its side.
+        limits: What it may do; those of the table in force when it came.
     """
 
     __slots__ = (
@@ -67,11 +66,13 @@ class Client(asyncio.Protocol):
         "_has_begun",
         "_is_lingering",
         "_is_pumping",
+        "_pace",
         "_written",
         "deadline",
         "is_full",
         "is_half_closed",
         "is_paused",
+        "limits",
         "reader",
         "source",
         "transport",
@@ -82,7 +83,8 @@ class Client(asyncio.Protocol):
     def __init__(self, door: Door) -> None:
         """Begin unconnected."""
         self._door = door
-        self.reader = RequestReader()
+        self.limits = door.fleet.limits
+        self.reader = RequestReader(self.limits.head_bytes, self.limits.head_fields)
         self._exchange: Exchange | None = None
         self.source = Source(b"")
         self.deadline = inf
@@ -93,6 +95,7 @@ class Client(asyncio.Protocol):
         self._is_lingering = False
         self._is_pumping = False
         self._written = False
+        self._pace: Pace | None = None
 
     # --- the connection ---
 
@@ -103,8 +106,10 @@ class Client(asyncio.Protocol):
         sock: socket.socket = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.source = Source(_address_of(self.transport.get_extra_info("peername")))
+        if self._door.fleet.front_uid >= 0:
+            self.source.is_front = is_of_user(sock, self._door.fleet.front_uid)
         self.source.await_preface(self._door.fleet.proxies)
-        self.deadline = time.monotonic() + HEAD_SECONDS
+        self.deadline = time.monotonic() + self.limits.head_seconds
         self._door.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,12 +151,16 @@ class Client(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Read no more from the upstream."""
         self.is_full = True
+        self._pace = None
+        self._door.slow.add(self)
         if self._exchange is not None:
             self._exchange.pause_upstream()
 
     def resume_writing(self) -> None:
         """Read from the upstream again."""
         self.is_full = False
+        self._pace = None
+        self._door.slow.discard(self)
         if self._exchange is not None:
             self._exchange.resume_upstream()
 
@@ -192,7 +201,7 @@ class Client(asyncio.Protocol):
     def _await_head(self) -> None:
         if self.reader.buffered and not self._has_begun:
             self._has_begun = True
-            self.deadline = time.monotonic() + HEAD_SECONDS
+            self.deadline = time.monotonic() + self.limits.head_seconds
 
     def _refuse(self, status: int) -> None:
         """Answer what is no request, unless an answer has begun; hear no more of it."""
@@ -244,14 +253,15 @@ class Client(asyncio.Protocol):
             is_kept: The client knows that the connection stays.
             is_whole: The request was read to its end.
         """
-        self._exchange = None
+        self._exchange = self._pace = None
         if not is_kept or self._door.is_draining:
             if is_whole and not self.reader.buffered:
+                self.deadline = now + PACE_SECONDS
                 self.transport.close()
             else:
                 self._linger()
             return
-        self.deadline = now + IDLE_SECONDS
+        self.deadline = now + self.limits.idle_seconds
         self._has_begun = False
         if self.is_paused:
             self.resume_reading()
@@ -285,10 +295,21 @@ class Client(asyncio.Protocol):
 
     # --- time ---
 
+    def check_pace(self, now: float) -> None:
+        """Cut off one that does not take what waits for it: nobody is held up for ever."""
+        unsent = self.transport.get_write_buffer_size()
+        if self._pace is None:
+            self._pace = Pace(self.limits.slow_seconds, unsent, now)
+        elif self._pace.is_too_slow(unsent, now):
+            self.transport.abort()
+
     def on_deadline(self, now: float) -> None:
-        """Close what is idle or late."""
+        """Close what is idle or late; what waits for a client that takes it is sent first."""
         exchange = self._exchange
-        if self._is_lingering:
+        if exchange is None and self.transport.get_write_buffer_size():
+            self.deadline = now + PACE_SECONDS
+            self.check_pace(now)
+        elif self._is_lingering:
             self.transport.abort()
         elif exchange is None:
             if self._has_begun:

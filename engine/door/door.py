@@ -8,8 +8,21 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from engine.core.doorwire import DoorHello, EngineHello, TableIs, Wake, WakeFailed
+from engine.core.doorwire import (
+    AccessPipe,
+    AccessWanted,
+    Crowded,
+    DoorHello,
+    EngineHello,
+    InstanceIs,
+    RouteTable,
+    TableIs,
+    Wake,
+    WakeFailed,
+)
+from engine.door.access import AccessLogs
 from engine.door.backend import IDLE_SECONDS, Inside
+from engine.door.board import Board
 from engine.door.client import Client
 from engine.door.figures import batches
 from engine.door.fleet import Fleet
@@ -21,7 +34,7 @@ from engine.kernel.connect import connect_loopback, hand_over
 if TYPE_CHECKING:
     import socket
 
-    from engine.core.doorwire import EngineMessage, RouteTable
+    from engine.core.doorwire import EngineMessage
     from engine.door.backend import Backend
     from engine.door.exchange import Exchange
     from engine.door.link import Link
@@ -44,6 +57,8 @@ class Door:
         loop: What it runs on.
         fleet: Where requests go.
         parking: Who waits.
+        access: The access logs.
+        slow: Clients that do not take what is written to them fast enough.
         is_draining: It has been asked to end.
         done: Set once it has nothing to do any more.
     """
@@ -61,15 +76,18 @@ class Door:
         self.loop = loop
         self.is_draining = False
         self.done = asyncio.Event()
-        self.fleet = Fleet(domain, self._on_drained)
-        self.parking = Parking(self._ask)
+        self._board = Board()
+        self.fleet = Fleet(domain, self._on_drained, self._board)
+        self.parking = Parking(self._ask, self._tell_crowd)
         self._link = link
         self._supply = supply or Supply(None)
         self._index = index
         self._clients: set[Client] = set()
+        self.slow: set[Client] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._unsaid: list[DoorHello | Wake] = []
+        self._unsaid: list[DoorHello | Wake | Crowded | AccessWanted] = []
+        self.access = AccessLogs(loop, lambda name: self._say(AccessWanted(name=name)))
         self._timer: asyncio.TimerHandle | None = None
         self._told_at = 0.0
 
@@ -95,6 +113,7 @@ class Door:
     def leave(self, client: Client) -> None:
         """Note that a client has gone."""
         self._clients.discard(client)
+        self.slow.discard(client)
         if self.is_draining and not self._clients:
             self._end()
 
@@ -137,16 +156,21 @@ class Door:
             self.loop.remove_reader(self._link.fileno())
             self.drain()
 
-    def _on_message(self, message: EngineMessage, table: RouteTable | None) -> None:
+    def _on_message(self, message: EngineMessage, given: RouteTable | int | None) -> None:
         match message:
             case EngineHello():
                 self._hello()
                 self.fleet.tell_all_anew()
                 self._tell()
                 self.parking.ask_again(time.monotonic(), is_forced=True)
+                self.access.ask_again()
             case TableIs():
-                if table is not None:
-                    self._apply(table)
+                if isinstance(given, RouteTable):
+                    self._apply(given)
+            case InstanceIs(name=name, entry=entry):
+                self.parking.release_of(self.fleet.put(name, entry))
+            case AccessPipe(name=name):
+                self.access.take(name, given if isinstance(given, int) else None)
             case WakeFailed(name=name, reason=reason, retry_after=retry_after):
                 log.debug("%s does not come up: %s", name, reason)
                 self.parking.fail(name, retry_after)
@@ -154,6 +178,7 @@ class Door:
     def _apply(self, table: RouteTable) -> None:
         self.fleet.apply(table)
         self._supply.keep(self.fleet.homes())
+        self.access.keep(self.fleet.logged_services())
         self.parking.release()
         if self.fleet.has_draining:
             self._tell()
@@ -164,25 +189,32 @@ class Door:
     def _ask(self, name: str) -> None:
         self._say(Wake(name=name))
 
-    def _say(self, message: DoorHello | Wake) -> None:
+    def _tell_crowd(self, key: str, waiting: int) -> None:
+        self._say(Crowded(key=key, waiting=waiting))
+
+    def _say(self, message: DoorHello | Wake | Crowded | AccessWanted) -> None:
         """Send at once, or with the next tick."""
-        if self._unsaid or not self._link.send(message):
+        if self._unsaid or not self._send(message):
             if message not in self._unsaid:
                 self._unsaid.append(message)
             if self._timer is None:
                 self._timer = self.loop.call_later(TICK_SECONDS, self._tick)
 
+    def _send(self, message: DoorHello | Wake | Crowded | AccessWanted) -> bool:
+        fds = [self._board.fd] if isinstance(message, DoorHello) else []
+        return self._link.send(message, fds)
+
     def _on_drained(self) -> None:
         self.loop.call_soon(self._tell)
 
     def _tell(self) -> None:
-        """Send what has changed; what is not taken is merged with what comes."""
+        """Send what there is to tell of those that drain; what is not taken is sent later."""
         self._told_at = time.monotonic()
-        for message, traffic in batches(self.fleet.version, self.fleet.changed_traffic()):
+        for message, traffic in batches(self.fleet.version, self.fleet.told_traffic()):
             if not self._link.send(message):
                 return
             for one in traffic:
-                one.reset()
+                one.is_changed = False
 
     # --- time ---
 
@@ -191,7 +223,9 @@ class Door:
         now = time.monotonic()
         for client in [one for one in self._clients if one.deadline <= now]:
             client.on_deadline(now)
-        while self._unsaid and self._link.send(self._unsaid[0]):
+        for client in list(self.slow):
+            client.check_pace(now)
+        while self._unsaid and self._send(self._unsaid[0]):
             del self._unsaid[0]
         self.parking.ask_again(now)
         backends = self.fleet.backends()
@@ -203,7 +237,7 @@ class Door:
         is_needed = (
             self._clients
             or self._unsaid
-            or self.fleet.changed_traffic()
+            or self.fleet.told_traffic()
             or any(backend.has_idle for backend in backends)
             or self._supply.is_any_ready
         )
@@ -226,4 +260,6 @@ class Door:
 
     def _end(self) -> None:
         self._tell()
+        self.access.close()
+        self._board.close()
         self.done.set()

@@ -12,6 +12,7 @@ from engine.core.http1_head import Framing
 from engine.core.routing import Admission
 from engine.door.answers import answer
 from engine.door.heads import request_head, response_head, switch_head
+from engine.door.logged import LoggedVisit
 from engine.door.stage import (
     IDEMPOTENT,
     PENDING_BYTES,
@@ -53,7 +54,8 @@ class Exchange:
     _is_tunnel_half = False
     _encodes = False
     _losses = 0
-    _parked_until = 0.0
+    _parked_at = _parked_until = 0.0
+    _woken_from = ""
     _refused_until = 0.0
 
     def __init__(self, door: Door, client: Client, head: RequestHead) -> None:
@@ -71,6 +73,8 @@ class Exchange:
         """Decide by the table in force where the request goes, and send it there."""
         self.stage = Stage.WAITING
         choice = self._choice = self._door.fleet.choose(self._head.host, self._head.target)
+        if choice.is_logged and type(self._visit) is Visit:
+            self._visit = LoggedVisit(self._door, self, self._head, choice.log_name)
         match choice.admission:
             case Admission.GO:
                 self._dispatch(choice)
@@ -84,7 +88,8 @@ class Exchange:
     def _park(self, choice: Choice) -> None:
         now = time.monotonic()
         if not self._parked_until:
-            self._parked_until = now + choice.startup_timeout
+            self._parked_at, self._parked_until = now, now + choice.startup_timeout
+        self._woken_from = self._woken_from or choice.wakes_from
         self._refused_until = 0.0
         self.client.deadline = self._parked_until
         if not self._door.parking.park(self, choice, now):
@@ -102,12 +107,11 @@ class Exchange:
             self._visit.begun_at = now
             self.client.deadline = now + (choice.request_timeout or inf)
         self._visit.enter(backend, now)
-        upstream = None if self._losses else backend.take()
-        if upstream is not None and (self._head.has_body or self._head.method not in IDEMPOTENT):
-            # It cannot be sent twice, so be sure that the connection stands.
-            while upstream is not None and not upstream.is_fresh():
-                upstream.close()
-                upstream = backend.take()
+        if self._woken_from:
+            backend.traffic.woken(self._woken_from, (now - self._parked_at) * 1000.0)
+            self._woken_from = ""
+        is_once = self._head.has_body or self._head.method not in IDEMPOTENT
+        upstream = None if self._losses else backend.take(is_sure=is_once)
         if upstream is None:
             self.stage = Stage.CONNECTING
             self._door.connect(self, backend)
@@ -136,7 +140,7 @@ class Exchange:
         if not self._refused_until:
             self._refused_until = now + REFUSED_SECONDS
         if now >= self._refused_until:
-            self._visit.answered(now, is_error=True)
+            self._visit.answered(now, 503)
             self.answer(503, retry_after=1.0)
             return
         self.stage = Stage.WAITING
@@ -151,13 +155,10 @@ class Exchange:
         assert self._choice is not None  # noqa: S101 - dispatched by it
         self._upstream = upstream
         self.stage = Stage.AWAITING
-        said, lines = self.client.source.said(self._head, self._door.fleet.proxies)
-        head = request_head(
-            self._head,
-            lines,
-            peer=said.client if self._choice.is_api else b"",
-            domain=self._door.fleet.domain,
-        )
+        fleet = self._door.fleet
+        said, lines = self.client.source.said(self._head, fleet.proxies)
+        peer = said.client if self._choice.is_api else b""
+        head = request_head(self._head, lines, peer=peer, domain=fleet.domain)
         upstream.send_head(self, head, self._head.method)
         if self.client.is_full:
             upstream.transport.pause_reading()
@@ -235,18 +236,15 @@ class Exchange:
             if not self._head.is_http10:
                 out.append(head.line + head.fields + b"\r\n")
             return True
-        self._visit.answered(time.monotonic(), is_error=head.status >= 500)
+        self._visit.answered(time.monotonic(), head.status)
         self.stage = Stage.STREAMING
         client = self.client
         client.deadline = inf
         is_open_ended = head.framing is Framing.CHUNKED or head.framing is Framing.UNTIL_CLOSE
         if is_open_ended and self._head.is_http10:
             self._is_kept = False
-        self._is_kept = (
-            self._is_kept
-            and self._is_request_done
-            and not (self._door.is_draining or client.is_half_closed)
-        )
+        is_last = self._door.is_draining or client.is_half_closed
+        self._is_kept = self._is_kept and self._is_request_done and not is_last
         self._encodes = is_open_ended and not self._head.is_http10
         self._is_framed = self._encodes or not is_open_ended
         self._is_upstream_kept = head.is_keep_alive and head.framing is not Framing.UNTIL_CLOSE
@@ -266,7 +264,7 @@ class Exchange:
         if not self._head.asks_for(head.upgrade) or upstream is None:
             self._fail()
             return False
-        self._visit.answered(time.monotonic(), is_error=head.status >= 500)
+        self._visit.answered(time.monotonic(), head.status)
         out.append(switch_head(head))
         self.stage = Stage.TUNNEL
         self.client.deadline = inf
@@ -336,7 +334,7 @@ class Exchange:
                 pause = REFUSED_STEP_SECONDS if self._losses > 1 else 0.0
                 self._door.loop.call_later(pause, self._retry)
                 return
-            self._visit.answered(now, is_error=True)
+            self._visit.answered(now, 502)
             self.answer(502)
             return
         self.stage = Stage.DONE
@@ -356,6 +354,7 @@ class Exchange:
             upstream.close()
         self._pending = []
         now = time.monotonic()
+        self._visit.status = status
         self._visit.leave(now)
         is_kept = (
             self._is_kept
@@ -374,7 +373,7 @@ class Exchange:
             self.answer(503, retry_after=1.0)
             return
         if self._is_request_done or self.client.is_paused:
-            self._visit.answered(time.monotonic(), is_error=True)
+            self._visit.answered(time.monotonic(), 504)
             self.answer(504)
         else:
             self.answer(408)
@@ -385,6 +384,7 @@ class Exchange:
             self._door.parking.leave(self)
         self.stage = Stage.DONE
         upstream, self._upstream = self._upstream, None
+        self._visit.give_up()
         self._visit.leave(time.monotonic())
         if upstream is not None:
             upstream.close()

@@ -1,106 +1,146 @@
-"""What a door counts: traffic by instance, told to the engine as differences."""
+"""What a door counts of an instance's traffic, and what of that the engine is told of."""
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from engine.core import latency
+from engine.core import board as at
+
+# By name: all of this is done for every request.
+from engine.core.board import (
+    CHANGES,
+    FINE_BOUNDS_MS,
+    HISTOGRAM,
+    INFLIGHT,
+    LAST_USEC,
+    LATENCY_USEC,
+    REQUESTS,
+)
 from engine.core.doorwire import InstanceStats, Stats
+from engine.core.latency import bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from engine.door.board import Board
 
 BATCH = 300
 """Instances in one message, so that it stays below the limit."""
 
 
 class Traffic:
-    """Traffic of one instance since it was last told, and what is under way now.
+    """Counts the traffic of one instance on the board, once there is any.
 
     Attributes:
         inflight: Requests, streams and tunnels that have begun and not ended.
-        is_draining: The table says so: the last one's end is to be told at once.
-        is_changed: There is something to tell.
+        is_draining: By the table it drains or is frozen: the last one's end is told at once.
+        is_changed: There is something to tell; only of one that drains the engine is told.
     """
 
     __slots__ = (
+        "_board",
         "_on_drained",
-        "buckets",
-        "bytes_in",
-        "bytes_out",
-        "errors",
+        "_slot",
+        "_words",
         "inflight",
         "is_changed",
         "is_draining",
         "last",
-        "ms_sum",
         "name",
-        "requests",
     )
 
-    def __init__(self, name: str, on_drained: Callable[[], None]) -> None:
-        """Begin with nothing."""
+    def __init__(self, name: str, on_drained: Callable[[], None], board: Board | None) -> None:
+        """Begin with nothing; without a board nothing but what is under way is counted."""
         self.name = name
         self.inflight = 0
         self.last = 0.0
         self.is_draining = False
-        self._on_drained = on_drained
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was told; what is under way stays."""
-        self.requests = 0
-        self.errors = 0
-        self.ms_sum = 0.0
-        self.buckets = latency.empty()
-        self.bytes_in = 0
-        self.bytes_out = 0
         self.is_changed = False
+        self._on_drained = on_drained
+        self._board = board
+        self._slot = at.SHARED_SLOT
+        # Until the first request the numbers go to a slot of nobody's.
+        self._words: at.Words = _NOWHERE
+
+    def woken(self, kind: str, ms: float) -> None:
+        """Note that a request which asked for it to be woken has begun there, after so long."""
+        words, start = self._words, at.waits_at(kind)
+        words[start] += int(ms * 1000.0)
+        words[start + 1 + bucket_of(ms)] += 1
+        words[CHANGES] += 1
 
     def begin(self, now: float) -> None:
         """Note that a request goes to the instance, at a monotonic time."""
         self.inflight += 1
         self.last = now
         self.is_changed = True
+        if self._words is _NOWHERE:
+            self._claim()
+        words = self._words
+        words[INFLIGHT] += 1
+        words[LAST_USEC] = int(now * 1e6)
+        words[CHANGES] += 1
 
-    def answered(self, ms: float, *, is_error: bool) -> None:
+    def answered(self, ms: float, *, status: int) -> None:
         """Note that the head of its answer has come, or that none will."""
-        self.requests += 1
-        self.errors += is_error
-        self.ms_sum += ms
-        self.buckets[latency.bucket_of(ms)] += 1
-        self.is_changed = True
+        words = self._words
+        words[REQUESTS] += 1
+        if status >= 400:
+            words[at.SERVER_ERRORS if status >= 500 else at.CLIENT_ERRORS] += 1
+        words[LATENCY_USEC] += int(ms * 1000.0)
+        words[HISTOGRAM + bisect_left(FINE_BOUNDS_MS, ms)] += 1
+        words[CHANGES] += 1
 
     def failed(self) -> None:
         """Note that an answer that had begun was cut."""
-        self.errors += 1
-        self.is_changed = True
+        self._words[at.CUT] += 1
+        self._words[CHANGES] += 1
+
+    def carried_in(self, size: int) -> None:
+        """Note bytes of a request's body; seen with the next beginning, answer or end."""
+        self._words[at.BYTES_IN] += size
+
+    def carried_out(self, size: int) -> None:
+        """Note bytes of an answer's body; seen with the next beginning, answer or end."""
+        self._words[at.BYTES_OUT] += size
 
     def end(self, now: float) -> None:
         """Note that a request has ended, well or not."""
         self.inflight -= 1
         self.last = now
         self.is_changed = True
+        words = self._words
+        words[LAST_USEC] = int(now * 1e6)
+        words[INFLIGHT] -= 1
+        words[CHANGES] += 1
         if self.is_draining and not self.inflight:
             self._on_drained()
 
+    def leave(self) -> None:
+        """Give its slot back; nothing is in flight."""
+        if self._board is not None and self._words is not _NOWHERE:
+            self._board.release(self._slot)
+        self._words = _NOWHERE
+
     def snapshot(self, to_wall: float) -> InstanceStats:
-        """Give what there is to tell; `to_wall` brings monotonic times to the wall clock's."""
-        return InstanceStats(
-            requests=self.requests,
-            errors=self.errors,
-            inflight=self.inflight,
-            ms_sum=round(self.ms_sum, 3),
-            buckets=self.buckets,
-            bytes_in=self.bytes_in,
-            bytes_out=self.bytes_out,
-            last=self.last + to_wall if self.last else 0.0,
-        )
+        """Give what is told of it; `to_wall` brings monotonic times to the wall clock's."""
+        last = self.last + to_wall if self.last else 0.0
+        return InstanceStats(inflight=self.inflight, last=last)
+
+    def _claim(self) -> None:
+        if self._board is not None:
+            self._slot, self._words = self._board.claim(self.name)
+        else:
+            self._words = memoryview(bytearray(at.SLOT_WORDS * at.WORD_BYTES)).cast("Q")
+
+
+_NOWHERE: at.Words = memoryview(bytearray(at.SLOT_WORDS * at.WORD_BYTES)).cast("Q")
 
 
 def batches(version: int, traffic: Iterable[Traffic]) -> Iterator[tuple[Stats, list[Traffic]]]:
-    """Give messages with figures, each with what is to be reset once it is sent."""
+    """Give messages on those that drain, each with whom it tells of."""
     to_wall = time.time_ns() / 1e9 - time.monotonic()
     every = list(traffic)
     for start in range(0, len(every), BATCH):

@@ -12,7 +12,7 @@ import msgspec
 from engine.core import doorwire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.core.doorwire import DoorMessage, EngineMessage, RouteTable
 
@@ -38,10 +38,10 @@ class Link:
         """Give the descriptor to wait on."""
         return self._sock.fileno()
 
-    def send(self, message: DoorMessage) -> bool:
-        """Send a message; tell whether it was taken."""
+    def send(self, message: DoorMessage, fds: Sequence[int] = ()) -> bool:
+        """Send a message with descriptors, which stay the caller's; tell whether it was taken."""
         try:
-            self._sock.send(doorwire.encode(message))
+            socket.send_fds(self._sock, [doorwire.encode(message)], fds)
         except (BlockingIOError, ConnectionError):
             return False
         except OSError:
@@ -49,8 +49,13 @@ class Link:
             return False
         return True
 
-    def receive(self, take: Callable[[EngineMessage, RouteTable | None], None]) -> bool:
-        """Give all messages that are there; tell whether the other side still exists."""
+    def receive(self, take: Callable[[EngineMessage, RouteTable | int | None], None]) -> bool:
+        """Give all messages that are there; tell whether the other side still exists.
+
+        Args:
+            take: Gets each with what came beside it: a table, or the descriptor of an access
+                log's pipe, which is its own then.
+        """
         while True:
             try:
                 data, fds, _, _ = socket.recv_fds(self._sock, doorwire.MESSAGE_LIMIT_BYTES, _FDS)
@@ -62,14 +67,28 @@ class Link:
                 return False
             try:
                 message = doorwire.decode_from_engine(data)
-                table = _read_table(fds[0]) if fds else None
+                given = _read(message, fds)
             except (msgspec.DecodeError, OSError):
                 log.exception("a message of the engine cannot be read")
                 continue
             finally:
                 for fd in fds:
                     os.close(fd)
-            take(message, table)
+            take(message, given)
+
+
+def _read(message: EngineMessage, fds: list[int]) -> RouteTable | int | None:
+    """Give what came beside a message; the descriptors stay the caller's.
+
+    Raises:
+        OSError: A table is unreasonably large, or there is no descriptor left.
+        msgspec.DecodeError: It is no table.
+    """
+    if not fds:
+        return None
+    if isinstance(message, doorwire.AccessPipe):
+        return os.dup(fds[0])
+    return _read_table(fds[0])
 
 
 def _read_table(fd: int) -> RouteTable:

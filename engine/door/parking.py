@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from engine.door.exchange import Exchange
     from engine.door.fleet import Choice
@@ -21,12 +21,22 @@ ASK_SECONDS = 1.0
 """A wake that changed nothing is said again after so long: an engine may have died with it."""
 
 
+TOLD_SECONDS = 60.0
+"""So seldom is it told that a queue is full."""
+
+
 class Parking:
     """Queues of waiting requests, first come first served, and the wakes they need."""
 
-    def __init__(self, wake: Callable[[str], None]) -> None:
-        """Begin empty; `wake` asks the engine for an instance."""
+    def __init__(
+        self,
+        wake: Callable[[str], None],
+        full: Callable[[str, int], None] = lambda _key, _count: None,
+    ) -> None:
+        """Begin empty; `wake` asks the engine for an instance, `full` tells it of a full queue."""
         self._wake = wake
+        self._full = full
+        self._told: dict[str, float] = {}
         self._queues: dict[str, deque[Exchange]] = {}
         self._asked: dict[str, float] = {}
         self._count = 0
@@ -39,6 +49,7 @@ class Parking:
         """Let a request wait; tell whether there is room for it."""
         queue = self._queues.setdefault(choice.key, deque())
         if self._count >= DOOR_LIMIT or len(queue) >= QUEUE_LIMIT:
+            self._tell(choice.key, len(queue), now)
             return False
         queue.append(exchange)
         self._count += 1
@@ -48,6 +59,12 @@ class Parking:
             self._asked[choice.wakes] = now
             self._wake(choice.wakes)
         return True
+
+    def _tell(self, key: str, count: int, now: float) -> None:
+        self._told = {each: at for each, at in self._told.items() if now - at < TOLD_SECONDS}
+        if key not in self._told:
+            self._told[key] = now
+            self._full(key, count)
 
     def leave(self, exchange: Exchange) -> None:
         """Take a request out: its client has gone, or its time is up."""
@@ -63,6 +80,15 @@ class Parking:
         """Have all decide again, in order, because the table changed; who has to, parks again."""
         queues, self._queues, self._count = self._queues, {}, 0
         for queue in queues.values():
+            for exchange in queue:
+                exchange.go_on()
+        self._forget_unwanted()
+
+    def release_of(self, keys: Iterable[str]) -> None:
+        """Have those of some queues decide again, in order."""
+        for key in keys:
+            queue = self._queues.pop(key, deque())
+            self._count -= len(queue)
             for exchange in queue:
                 exchange.go_on()
         self._forget_unwanted()

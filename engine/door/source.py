@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from socket import AddressFamily
 from typing import TYPE_CHECKING
 
 from engine.core.proxies import Said
 from engine.core.proxy_protocol import read_preface
+from engine.kernel.listeners import uid_of_connection
 
 if TYPE_CHECKING:
+    import socket
+
     from engine.core.http1_events import RequestHead
     from engine.core.proxies import TrustedProxies
+
+
+def is_of_user(sock: socket.socket, uid: int) -> bool:
+    """Tell whether a connection comes from 127.0.0.1 and from a socket of a user.
+
+    No address is proof on a host where tenants run: any program has 127.0.0.1.
+    """
+    try:
+        peer = sock.getpeername()
+        if sock.family is not AddressFamily.AF_INET or peer[0] != "127.0.0.1":
+            return False
+        return uid_of_connection(peer, sock.getsockname()) == uid
+    except OSError:
+        return False  # gone already, or the kernel does not tell
 
 
 class Source:
@@ -18,14 +36,25 @@ class Source:
     Attributes:
         address: IP address as text: of the peer, or of whom the PROXY protocol names.
         is_awaited: The PROXY protocol header is still to come.
+        is_front: It is the Caddy in front, whose word on who asks is taken.
     """
 
-    __slots__ = ("_held", "_host", "_lines", "_proxies", "_said", "address", "is_awaited")
+    __slots__ = (
+        "_held",
+        "_host",
+        "_lines",
+        "_proxies",
+        "_said",
+        "address",
+        "is_awaited",
+        "is_front",
+    )
 
     def __init__(self, address: bytes) -> None:
         """Begin with the peer itself."""
         self.address = address
         self.is_awaited = False
+        self.is_front = False
         self._held = b""
         self._host: bytes | None = b""
         self._proxies: TrustedProxies | None = None
@@ -55,7 +84,9 @@ class Source:
         """Give who asks, and the lines that tell an upstream."""
         is_same = head.host is self._host and proxies is self._proxies
         if head.forwarded or not is_same or not self._lines:
-            self._said = proxies.believe(self.address, head.host, head.forwarded)
+            self._said = proxies.believe(
+                self.address, head.host, head.forwarded, is_vouched_for=self.is_front
+            )
             self._lines = self._said.lines()
             # What such lines say is of one request only.
             self._host = b"" if head.forwarded else head.host

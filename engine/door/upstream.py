@@ -27,6 +27,7 @@ class Upstream(asyncio.Protocol):
         address: Where it was opened to.
         is_used: It has carried a request before.
         idle_since: Monotonic time.
+        has_slept: Its other end has been frozen since it was last used.
         is_lost: It is closed.
     """
 
@@ -34,6 +35,7 @@ class Upstream(asyncio.Protocol):
         "address",
         "backend",
         "exchange",
+        "has_slept",
         "idle_since",
         "is_lost",
         "is_used",
@@ -52,6 +54,7 @@ class Upstream(asyncio.Protocol):
         self.is_used = False
         self.is_lost = False
         self.idle_since = 0.0
+        self.has_slept = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""

@@ -14,14 +14,16 @@ class Visit:
     Attributes:
         backend: Where it is, None while it is nowhere.
         begun_at: When it was first sent anywhere, monotonic; 0: not yet.
+        status: Of the answer, 0 while there is none.
     """
 
-    __slots__ = ("_last", "backend", "begun_at")
+    __slots__ = ("_last", "backend", "begun_at", "status")
 
     def __init__(self) -> None:
         """Begin nowhere."""
         self.backend: Backend | None = None
         self.begun_at = 0.0
+        self.status = 0
         self._last: Backend | None = None
 
     def enter(self, backend: Backend, now: float) -> None:
@@ -35,23 +37,27 @@ class Visit:
         if backend is not None:
             backend.traffic.end(now)
 
-    def answered(self, now: float, *, is_error: bool) -> None:
-        """Count the head of an answer, or that there is none, where it was last."""
+    def answered(self, now: float, status: int) -> None:
+        """Count the head of an answer, or what is said in place of one, where it was last."""
+        self.status = status
         if self._last is not None:
             ms = (now - self.begun_at) * 1000.0
-            self._last.traffic.answered(ms, is_error=is_error)
+            self._last.traffic.answered(ms, status=status)
 
     def cut(self) -> None:
         """Count that an answer broke off."""
         if self.backend is not None:
             self.backend.traffic.failed()
 
+    def give_up(self) -> None:
+        """Take it that the client has gone; its instance did nothing wrong."""
+
     def carry_in(self, size: int) -> None:
         """Count bytes of a request's body."""
         if self.backend is not None:
-            self.backend.traffic.bytes_in += size
+            self.backend.traffic.carried_in(size)
 
     def carry_out(self, size: int) -> None:
         """Count bytes of an answer's body."""
         if self.backend is not None:
-            self.backend.traffic.bytes_out += size
+            self.backend.traffic.carried_out(size)

@@ -95,6 +95,10 @@ class Cgroup:
         """
         _write(f"{self.path}/cgroup.freeze", "1" if is_frozen else "0")
 
+    def is_freezing(self) -> bool:
+        """Tell whether its processes are told to stop, or have; False once it is gone."""
+        return _read(f"{self.path}/cgroup.freeze").strip() == "1"
+
     def is_frozen(self) -> bool:
         """Tell whether all processes have stopped."""
         return self._events().get("frozen") == "1"
@@ -127,6 +131,26 @@ class Cgroup:
         """Bytes of it that are swapped out; 0 without the memory controller, or without swap."""
         text = self._peek("memory.swap.current")
         return int(text) if text else 0
+
+    def may_swap(self) -> bool:
+        """Tell whether memory of it may be swapped out; its own limit only is looked at."""
+        return _read(f"{self.path}/memory.swap.max").strip() not in {"", "0"}
+
+    def reclaim(self, size_bytes: int) -> bool:
+        """Take memory from it; blocks for as long as that takes, so not on a loop.
+
+        Returns: Whether as much was taken: False where there is no more to be had.
+
+        Source: Documentation/admin-guide/cgroup-v2.rst, "memory.reclaim". Linux 5.19.
+
+        Raises:
+            OSError: FileNotFoundError: it is gone, or there is no such file.
+        """
+        try:
+            _write(f"{self.path}/memory.reclaim", str(size_bytes))
+        except BlockingIOError:
+            return False
+        return True
 
     def io_stat(self) -> tuple[int, int] | None:
         """Bytes read and written, all devices together; None without the io controller."""
@@ -205,12 +229,15 @@ class Cgroup:
 def find_tree() -> CgroupTree | None:
     """Find where cgroups can be made: a subtree delegated to us, or for root the whole tree.
 
+    TEN_CGROUP in the environment names another one, as /proc/self/cgroup would.
     None where there is no v2 tree or it may not be written: instances are then ended by their
     PID namespace or their reaper.
     """
     root = tree_root()
     if not root:
         return None
+    if (named := _named(root)) and _is_writable(named):
+        return CgroupTree(named)
     own = own_path(root)
     above = os.path.dirname(own) if own != root else root
     # The unit may have put us into a subgroup of what is ours, as we do ourselves.
@@ -229,6 +256,11 @@ def tree_root() -> str:
     return next((each.target for each in read_mounts() if each.fstype == "cgroup2"), "")
 
 
+def _named(root: str) -> str:
+    name = os.environ.get("TEN_CGROUP", "").strip("/")
+    return f"{root}/{name}" if name else ""
+
+
 def own_path(root: str) -> str:
     """Give the folder of this process's own cgroup."""
     return f"{root}{_own_cgroup()}".rstrip("/")
@@ -242,6 +274,9 @@ def enter_leaf() -> None:
 
     Source: Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint".
     """
+    if named := _named(tree_root()):
+        with contextlib.suppress(OSError):
+            os.mkdir(named)  # systemd removes that of a unit that has no process
     tree = find_tree()
     if tree is None or not tree.controllers or own_path(tree_root()) != tree.path:
         return

@@ -111,7 +111,7 @@ def read_live(pid: int, main_pid: int, *, cgroup: str, isolation: str) -> Live:
         mounts=_mounts(main_pid),
         cgroup=cgroup if cgroup and _is_in(main_pid, cgroup) else "",
         limits=_files(cgroup, _LIMITS),
-        usage=_files(cgroup, _USAGE) or _figures(pid),
+        usage=_usage(pid, cgroup),
         rlimits=_rlimits(main_pid, unread),
         processes=processes,
         environment=environment,
@@ -280,8 +280,13 @@ def _rlimits(pid: int, unread: list[str]) -> dict[str, tuple[str, str]]:
     }
 
 
+def _usage(pid: int, cgroup: str) -> dict[str, str]:
+    """Read what the cgroup counts, and figures of the processes where it does not count memory."""
+    counted = _files(cgroup, _USAGE)
+    return counted if "memory.current" in counted else counted | _figures(pid)
+
+
 def _figures(pid: int) -> dict[str, str]:
-    """Figures of the processes, where no cgroup counts."""
     found = tree_figures([pid])[pid]
     return {
         "resident": str(found.rss_bytes),

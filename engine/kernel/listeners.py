@@ -1,10 +1,11 @@
-"""Who listens on a port of this host, asked of the kernel's table of listening sockets.
+"""Whose sockets are on this host: who listens on a port, and who has connected from one.
 
 Source: sock_diag(7); linux/inet_diag.h.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -22,6 +23,11 @@ _LISTEN = 1 << 10
 
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI48x")
+_EXACT = struct.Struct("=BBBxI36sIII")
+"""inet_diag_req_v2 with the ends of one connection, any interface, and a cookie."""
+_NO_COOKIE = (0xFFFFFFFF, 0xFFFFFFFF)
+_ANY_STATE = 0xFFFFFFFF
+_ESTABLISHED = 1
 _MESSAGE = struct.Struct("=4xHH16s16s12x4x4x4xII")
 """inet_diag_msg: ports in network order, addresses, uid and inode."""
 
@@ -53,6 +59,41 @@ def listeners_on(port: int) -> list[Listener]:
             if socket.ntohs(source_port) == port and (source == _ANY or source in _LOOPBACKS):
                 found.append(Listener(inode, uid))
     return found
+
+
+def uid_of_connection(local: tuple[str, int], remote: tuple[str, int]) -> int | None:
+    """Give the user who owns the socket that is connected from one IPv4 address to another.
+
+    Asked by the side it is connected to, in the same network namespace. A socket that its owner
+    has closed meanwhile is nobody's, or root's: for telling root nothing is proved by it.
+
+    Args:
+        local: Address and port of the socket asked about.
+        remote: Where it is connected to.
+
+    Returns: None where there is no such socket, or it has ended its side.
+
+    Raises:
+        OSError: The kernel does not tell.
+    """
+    ends = struct.pack("=HH", socket.htons(local[1]), socket.htons(remote[1]))
+    ends += b"".join(socket.inet_aton(host).ljust(16, b"\0") for host, _ in (local, remote))
+    request = _EXACT.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, _ANY_STATE, ends, 0, *_NO_COOKIE)
+    header = _HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as link:
+        link.settimeout(_WAIT_SECONDS)
+        link.sendto(header + request, (0, 0))
+        data = link.recv(1 << 12)
+    if _HEADER.unpack_from(data)[1] == _NLMSG_ERROR:
+        code = -struct.unpack_from("=i", data, _HEADER.size)[0]
+        if code == errno.ENOENT:
+            return None
+        raise OSError(code, os.strerror(code))
+    # Where nobody is connected the kernel names who listens there.
+    if data[_HEADER.size + 1] != _ESTABLISHED:
+        return None
+    uid: int = _MESSAGE.unpack_from(data, _HEADER.size)[4]
+    return uid
 
 
 def _dump(family: int) -> list[bytes]:
@@ -116,8 +157,11 @@ def _sockets_of(pid: int) -> set[int]:
         for fd in os.listdir(folder):
             try:
                 link = os.readlink(f"{folder}/{fd}")
-            except FileNotFoundError:
-                continue  # closed meanwhile
+            except OSError as error:
+                # Closed meanwhile, or of a path longer than a page: no socket.
+                if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+                    continue
+                raise
             if link.startswith("socket:["):
                 inodes.add(int(link[8:-1]))
     except (FileNotFoundError, ProcessLookupError):

@@ -46,6 +46,7 @@ _NUMBERS = {
     "mount_setattr": 442,
     "quotactl_fd": 443,
     "open_tree_attr": 467,
+    "file_setattr": 469,
 }
 """Calls that an older library does not know by name; their numbers are the same everywhere."""
 

@@ -21,11 +21,13 @@ from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.core.limits import KEYS, PEER_KEYS, asked
 from engine.core.network import Network
-from engine.core.spec import Isolation
+from engine.core.spec import Isolation, StorageAction
 from engine.kernel import seccomp, userns
+from engine.kernel.cgroup import find_tree
 from engine.kernel.controllers import survey
 from engine.kernel.gvisor import why_no_sandbox
 from engine.runtime import caddy, outbound, platforms, users
+from engine.runtime.quotas import why_none
 from engine.runtime.resolver import resolvers
 from engine.runtime.rootfs_check import whys
 from engine.runtime.trial import try_out
@@ -104,7 +106,10 @@ def why_no_namespaces(*, is_tried: bool = True) -> tuple[str, str]:
     trial = try_out(Isolation.NAMESPACE) if is_tried else None
     if trial is None or trial.is_good:
         return "", ""
-    fix = trial.fix or "let unshare(2) and mount(2) through: a container's filter forbids them"
+    fix = (
+        trial.fix
+        or "let unshare(2) and mount(2) through: a container's filter or a chroot forbids them"
+    )
     return f"cannot be had here: {trial.step}: {trial.reason}", fix
 
 
@@ -200,9 +205,25 @@ def _check_limits(config: Config, _: bool) -> Iterator[Lack]:
                 yield Lack(
                     ("service", name, key),
                     f"{name}: {key} cannot be kept here: {missing.reason}",
-                    f"{missing.fix}; or settings.require_limits = false, to run without it",
+                    _or_without(missing.fix, said),
                     is_refused=said if said is not None else is_own,
                 )
+
+
+def _or_without(fix: str, require_limits: bool | None) -> str:
+    """Add how to do without a limit, where that is not what is done already."""
+    if require_limits is False:
+        return fix
+    return f"{fix}; or settings.require_limits = false, to run without it"
+
+
+def _check_freezing(config: Config, _: bool) -> Iterator[Lack]:
+    """`freeze_after`: a signal would do it without cgroups, but programs and shells see that."""
+    names = [name for name, spec in config.services.items() if spec.freeze_after_seconds]
+    if names and find_tree() is None:
+        text = f"{names[0]}: freeze_after needs a cgroup v2 tree that the engine may write to"
+        fix = "run as root or in a unit with Delegate=yes; or use idle_timeout alone"
+        yield Lack(("service", names[0], "freeze_after"), text, fix)
 
 
 def _check_capabilities(config: Config, _: bool) -> Iterator[Lack]:
@@ -259,6 +280,27 @@ def _check_tls(config: Config, _: bool) -> Iterator[Lack]:
             yield Lack(("settings", "tls", "enabled"), f"TLS cannot be served: {reason}", fix)
 
 
+def _check_quotas(config: Config, _: bool) -> Iterator[Lack]:
+    """Hard quotas: by the data directory's file system, and by what keeps a program in them."""
+    names = [
+        name
+        for name, spec in config.services.items()
+        if spec.storage_action is StorageAction.HARD and spec.storage_quota_mb
+    ]
+    reason, fix = why_none(config.settings.data_dir) if names else ("", "")
+    for name in names:
+        place, spec = ("service", name, "storage_action"), config.services[name]
+        if reason:
+            text = f'{name}: storage_action = "hard" cannot be kept here: {reason}'
+            said = config.settings.require_limits
+            yield Lack(place, text, _or_without(fix, said), said is not False)
+        is_free = spec.hardening.level is Hardening.OFF or bool(seccomp.why_missing()[0])
+        if spec.isolation is Isolation.NAMESPACE and is_free:
+            text = f'{name}: storage_action = "hard" needs the filter of system calls: without it'
+            text += " a program takes its files out of the quota"
+            yield Lack(place, text, 'leave hardening at "default"; apt-get install libseccomp2')
+
+
 CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_namespaces,
     _check_networks,
@@ -267,6 +309,8 @@ CHECKS: tuple[Callable[[Config, bool], Iterator[Lack]], ...] = (
     _check_seccomp,
     _check_users,
     _check_limits,
+    _check_freezing,
+    _check_quotas,
     _check_capabilities,
     _check_folders,
     _check_files,

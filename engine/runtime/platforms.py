@@ -14,11 +14,9 @@ import logging
 import os
 import resource
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from typing import TYPE_CHECKING
 
@@ -32,7 +30,7 @@ from engine.kernel.syscalls.launch import Launch
 from engine.kernel.syscalls.process import write_whole
 from engine.runtime.plan import build_plan
 from engine.runtime.sandbox import Gvisor
-from engine.runtime.trial import end_cleanly, follow
+from engine.runtime.trial import follow, scratch, stand_alone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +160,11 @@ def try_out(path: str, platform: str) -> str:
 
 def carry_out(gvisor: Gvisor, argv: Sequence[str] = ("/bin/true",)) -> str:
     """Launch from a process that has one thread and no children; say what was in the way."""
-    folder = tempfile.mkdtemp(prefix="ten-trial-")
+    with scratch() as folder:
+        return _carry_out(gvisor, argv, folder)
+
+
+def _carry_out(gvisor: Gvisor, argv: Sequence[str], folder: str) -> str:
     output = os.path.join(folder, "output")  # a file would be busy when all becomes read-only
     os.mkfifo(output)
     reader = os.open(output, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -190,7 +192,6 @@ def carry_out(gvisor: Gvisor, argv: Sequence[str] = ("/bin/true",)) -> str:
         return error.strerror or str(error)
     finally:
         os.close(reader)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _launch(plan: list[list[object]], output: str, seconds: float) -> str:
@@ -223,5 +224,5 @@ def _last_line(fd: int) -> str:
 
 
 if __name__ == "__main__":
-    end_cleanly()
+    stand_alone()
     json.dump(carry_out(Gvisor(path=sys.argv[1], platform=sys.argv[2])), sys.stdout)

@@ -31,7 +31,16 @@ CALLS = (
     *("clock_adjtime64", "sethostname", "setdomainname"),
     # What is mounted where, and other namespaces.
     *("mount", "umount", "umount2", "pivot_root", "open_tree", "open_tree_attr", "move_mount"),
-    *("fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "setns", "open_by_handle_at"),
+    *(
+        "file_setattr",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "mount_setattr",
+        "setns",
+        "open_by_handle_at",
+    ),
     # Other processes.
     *("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd"),
 )
@@ -49,6 +58,9 @@ _NETLINK_REFUSED = (1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 18, 19, 20, 21, 22)
 _PERSONALITIES = 0x00000000 | 0x00000008 | 0x00020000
 """Bits a personality may have: PER_LINUX32 and UNAME26."""
 
+_FILE_FLAGS = (0x40086602, 0x40046602, 0x401C5820)
+"""FS_IOC_SETFLAGS, for 32 bits too, and FS_IOC_FSSETXATTR: a file leaves its project by them."""
+
 _TOP_BIT = 0x80000000
 
 
@@ -59,6 +71,9 @@ def rules() -> Iterator[Rule]:
     yield from _namespaces()
     yield from _sockets()
     yield from _personality()
+    # As on a file system without such flags, which every program has met.
+    for request in _FILE_FLAGS:
+        yield Rule("ioctl", (Argument(1, request),), errno.EOPNOTSUPP)
 
 
 def _namespaces() -> Iterator[Rule]:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,8 +30,13 @@ from engine.kernel import syscalls
 from engine.kernel.syscalls.launch import Launch
 from engine.runtime.plan import build_plan
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SECONDS = 10.0
 """A trial that takes longer has failed."""
+PLACE = "/mnt"
+"""Covered for a try in its mount namespace: nothing that a launch needs lies there."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,21 +85,35 @@ def run_trial(module: str, *arguments: str) -> Trial:
 
 def carry_out(kind: Isolation, network: Network = Network.HOST) -> Trial:
     """Launch a program that does nothing, from a process that has one thread and no children."""
-    folder = tempfile.mkdtemp(prefix="ten-trial-")
     spec = ServiceSpec(
         name="trial", command="/bin/true", isolation=kind, workdir="/", network=network
     )
     try:
-        plan = build_plan(
-            spec, "x", port=1, data_dir=folder, cgroup="", environ={}, pass_env=()
-        ).to_wire()
-        return _launch(plan)
+        with scratch() as folder:
+            plan = build_plan(
+                spec, "x", port=1, data_dir=folder, cgroup="", environ={}, pass_env=()
+            ).to_wire()
+            return _launch(plan)
     except FeatureMissing as error:
         return Trial(step="plan", reason=str(error), fix=error.hint)
     except OSError as error:
         return Trial(step="fork", reason=error.strerror or str(error), errno=error.errno or 0)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[str]:
+    """Make a folder for a try; it is gone afterwards, wherever a SIGTERM ends that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    folder = tempfile.mkdtemp(prefix="ten-trial-")
+    try:
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield folder
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _launch(plan: list[list[object]]) -> Trial:
@@ -133,13 +153,23 @@ def follow(launch: Launch, seconds: float) -> None:
     raise TimeoutError(f"not done within {seconds:g} s")
 
 
-def end_cleanly() -> None:
-    """Let a SIGTERM be an exit: an engine that ends in the middle of a try leaves no folder."""
+def stand_alone() -> None:
+    """Leave nothing behind, however this program ends: an engine's end takes a try along.
+
+    As root that holds for a SIGKILL too: the try's folder lies in a mount of its own. As
+    somebody else it holds for a SIGTERM.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    with contextlib.suppress(OSError):
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+        syscalls.mount("ten", PLACE, "tmpfs", flags, "size=16m,mode=700")
+        tempfile.tempdir = PLACE
 
 
 if __name__ == "__main__":
-    end_cleanly()
+    stand_alone()
     json.dump(
         msgspec.to_builtins(carry_out(Isolation(sys.argv[1]), Network(sys.argv[2]))), sys.stdout
     )

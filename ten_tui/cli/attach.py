@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from engine.core.errors import EngineUnreachable, TenError
 from engine.core.names import split_instance
 from ten_tui.cli.handover import engine_command, serve_arguments
-from ten_tui.cli.main import EXIT_USAGE, endpoint_of, remote_endpoints, report
+from ten_tui.cli.main import EXIT_USAGE, endpoint_of, endpoints_of, remote_endpoints, report
 from ten_tui.cli.parser import make_parser
 from ten_tui.cli.plain import plain
 from ten_tui.client import Endpoint, connect, find_engine
@@ -42,12 +42,12 @@ def alone(options: argparse.Namespace) -> int:
         message = "--follow goes with --plain"
         raise TenError(message, hint="`ten logs -f` follows what instances write")
     try:
-        endpoint = endpoint_of(options)
-        if endpoint.host:
+        endpoints = endpoints_of(options)
+        if endpoints[0].host:
             # Why a login failed must be said, not only that nobody answers.
-            with connect(endpoint) as client:
-                client.engine()
-        is_up = _is_up(endpoint)
+            _log_in(endpoints)
+        endpoint = endpoints[0]
+        is_up = bool(endpoint.host) or _is_up(endpoint)
     except TenError:
         if _is_terminal():
             if _may_begin(options):
@@ -56,9 +56,9 @@ def alone(options: argparse.Namespace) -> int:
         make_parser().print_usage(sys.stderr)
         return EXIT_USAGE
     if not _is_terminal():
-        return _print_state(options, is_up=is_up)
+        return _print_state(options, endpoints, is_up=is_up)
     if is_up:
-        return _show(endpoint, "")
+        return _show(endpoints, "")
     if endpoint.url or endpoint.host or not _agrees("No engine runs here. Start it? [Y/n] "):
         message = f"Failed to connect to server at {endpoint.where}"
         raise EngineUnreachable(message, hint="start it with `ten up` or `ten serve`")
@@ -86,9 +86,11 @@ def _begin(options: argparse.Namespace) -> int:
     return code or alone(options)
 
 
-def _print_state(options: argparse.Namespace, *, is_up: bool) -> int:
+def _print_state(options: argparse.Namespace, endpoints: Sequence[Endpoint], *, is_up: bool) -> int:
     from ten_tui.cli.instances import ps
 
+    if len(endpoints) > 1:
+        return _plain_all(endpoints)
     if is_up:
         return ps(options)
     make_parser().print_help(sys.stderr)
@@ -106,6 +108,11 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def can_draw() -> bool:
+    """Tell whether there is a terminal that the console can be drawn on."""
+    return _is_terminal() and not _why_plain(os.environ)
 
 
 def _agrees(question: str) -> bool:
@@ -126,23 +133,42 @@ def console(options: argparse.Namespace) -> int:
         split_instance(options.logs)
     if options.plain:
         return _plain(options)
-    endpoint = endpoint_of(options)
-    with connect(endpoint) as client:
-        client.engine()
-    return _show(endpoint, options.logs)
+    endpoints = endpoints_of(options)
+    _log_in(endpoints)
+    return _show(endpoints, options.logs)
 
 
-def _show(endpoint: Endpoint, logs: str) -> int:
+def _log_in(endpoints: Sequence[Endpoint]) -> None:
+    """Ask each engine once, while the terminal is still the shell's.
+
+    Raises:
+        TenError: None of them answers; of several, those that do not are said and waited for.
+    """
+    errors = []
+    for endpoint in endpoints:
+        try:
+            with connect(endpoint) as client:
+                client.engine()
+        except TenError as error:
+            errors.append(error)
+    is_any = len(errors) < len(endpoints)
+    for each in errors if is_any else errors[:-1]:
+        report(each)
+    if not is_any:
+        raise errors[-1]
+
+
+def _show(endpoints: Sequence[Endpoint], logs: str) -> int:
     if not _is_terminal():
         message = "The console needs a terminal"
         raise TenError(message, hint="`ten --plain`, `ten ps` and `ten logs` print to anything")
     if reason := _why_plain(os.environ):
         print(f"{reason}: the console as lines of text (ten --plain)", file=sys.stderr)
-        return plain(endpoint, is_following=False)
-    from ten_tui.app import run
+        return _plain_all(endpoints)
+    from ten_tui.start import run
 
     # By now somebody has logged in; from here on the terminal is the console's.
-    return run(replace(endpoint, is_batch=True), logs=logs or None)
+    return run([replace(each, is_batch=True) for each in endpoints], logs=logs or None)
 
 
 def _why_plain(environ: Mapping[str, str]) -> str:
@@ -168,13 +194,20 @@ def _plain(options: argparse.Namespace) -> int:
     if options.follow:
         message = "--follow takes one host"
         raise TenError(message)
+    return _plain_all(remote_endpoints(options))
+
+
+def _plain_all(endpoints: Sequence[Endpoint]) -> int:
     code = 0
-    for endpoint in remote_endpoints(options):
+    for endpoint in endpoints:
         try:
-            plain(endpoint, is_following=False)
+            code = plain(endpoint, is_following=False) or code
         except TenError as error:
+            if len(endpoints) == 1:
+                raise
             code = report(error)
-        print(flush=True)
+        if len(endpoints) > 1:
+            print(flush=True)
     return code
 
 
@@ -189,7 +222,7 @@ def up(options: argparse.Namespace) -> int:
         pid = _keeper_pid(endpoint) or view.pid
         print(f"Engine running on {view.url} (pid {pid}, data in {view.data_dir})")
         return 0
-    return _show(endpoint, "")
+    return _show([endpoint], "")
 
 
 def _local(options: argparse.Namespace) -> Endpoint:

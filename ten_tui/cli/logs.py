@@ -24,7 +24,7 @@ RETRY_SECONDS = 10.0
 
 _RETRY_PAUSE_SECONDS = 0.2
 _BATCH = 1000
-_MARKS = {"stdout": "OUT", "stderr": "ERR"}
+_MARKS = {"stdout": "OUT", "stderr": "ERR", "access": "REQ"}
 
 
 def shown(text: str, *, is_raw: bool) -> str:
@@ -46,15 +46,16 @@ def clock_of(record: LogRecord) -> str:
 def logs(options: argparse.Namespace) -> int:
     """Print the newest lines, or follow."""
     process, ident = split_instance(options.instance) if options.instance else ("", "")
+    level = "access" if options.access else options.level
     with client_of(options) as client:
         if options.follow:
-            follower = Follower(client, process, ident, options.level, is_raw=options.raw)
+            follower = Follower(client, process, ident, level, is_raw=options.raw)
             follower.history = options.limit
             follower.run()
         records = client.logs(
             process=process,
             ident=ident,
-            level=options.level,
+            level=level,
             search=options.search,
             limit=options.limit,
         )

@@ -22,6 +22,7 @@ EXIT_BROKEN_PIPE = 141
 
 _ON_THIS_HOST = frozenset(
     {"up", "down", "serve", "config", "doctor", "token-gen", "init", "bridge"}
+    | {"install", "uninstall"}
 )
 
 
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_host(options: argparse.Namespace) -> None:
+    if options.replay and options.command:
+        message = f"--replay shows a file: it does not go with `ten {options.command}`"
+        raise Refused(message)
     if getattr(options, "host", None) and options.command in _ON_THIS_HOST:
         message = f"`ten {options.command}` works on this host only"
         raise Refused(message, hint=f"`ssh {options.host[-1]} ten {options.command}` does it there")
@@ -115,10 +119,16 @@ def remote_endpoints(options: argparse.Namespace) -> list[Endpoint]:
             raise Refused(message, hint="USER@HOST:FOLDER names a folder over there")
     for host in hosts:
         split_host(host)
-    if len(hosts) > 1 and not getattr(options, "plain", False):
-        message = "Several hosts are for `ten --plain`; name one"
-        raise Refused(message, hint=f"`ten --host {hosts[-1]}`")
+    is_console = options.command in (None, "console", "web")
+    if len(hosts) > 1 and not is_console:
+        message = f"Several hosts are for the console; `ten {options.command}` takes one"
+        raise Refused(message, hint=f"`ten --host {hosts[-1]} {options.command} ...`")
     return [Endpoint(host=host, token=getattr(options, "token", "")) for host in hosts]
+
+
+def endpoints_of(options: argparse.Namespace) -> list[Endpoint]:
+    """Find the engines a console is to show: those of all hosts that are named, or the one."""
+    return remote_endpoints(options) if getattr(options, "host", None) else [endpoint_of(options)]
 
 
 def client_of(options: argparse.Namespace) -> Client:
@@ -139,13 +149,16 @@ def _commands() -> dict[str | None, Callable[[argparse.Namespace], int]]:
         "inspect": _lazy("inspecting", "inspect"),
         "bridge": _lazy("bridge", "bridge"),
         "top": _lazy("top", "top"),
+        "web": _lazy("web", "web"),
         "consoles": _lazy("consoles", "consoles"),
+        "bundle": _lazy("bundle", "bundle"),
         "metrics": _lazy("metrics", "metrics"),
         **{name: _lazy("rollouts", name) for name in ("rollback", "rollout")},
         "logs": _lazy("logs", "logs"),
         "set": _lazy("limits", "set_limits"),
         "caddy": _lazy("caddy", "caddy"),
         "init": _lazy("scaffold", "init"),
+        **{name: _lazy("systemd", name) for name in ("install", "uninstall")},
     }
 
 
@@ -178,6 +191,8 @@ def _lazy(module: str, name: str) -> Callable[[argparse.Namespace], int]:
 
 def _alone(options: argparse.Namespace) -> int:
     """`ten` without a command: the console, or where there is no terminal what runs."""
+    if options.replay:
+        return _lazy("bundle", "replay")(options)
     return _lazy("attach", "alone")(options)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.core.errors import Refused
+from engine.core.names import is_label
 from ten_tui import format as fmt
 from ten_tui.cli.instances import name_of
 from ten_tui.cli.main import client_of
@@ -31,7 +32,7 @@ _DAY = 86400
 
 def metrics(options: argparse.Namespace) -> int:
     """Show one metric, or list them."""
-    name = "host" if options.instance == "host" else name_of(options.instance)
+    name = _name(options)
     with client_of(options) as client:
         if options.purge:
             if options.metric:
@@ -54,6 +55,14 @@ def metrics(options: argparse.Namespace) -> int:
         is_plain = "utf" not in (sys.stdout.encoding or "").lower()
         print("\n".join(plot(found, width, is_plain=is_plain)))
     return 0
+
+
+def _name(options: argparse.Namespace) -> str:
+    """Give what is meant: an instance, "host", or a service, "api:", whose past no one removes."""
+    said: str = options.instance
+    if said == "host" or ":" in said or options.purge or not is_label(said):
+        return "host" if said == "host" else name_of(said)
+    return f"{said}:"
 
 
 def _list(known: list[Metric], *, is_json: bool) -> None:

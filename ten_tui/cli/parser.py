@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
 
 from engine.core.names import domain_name
+from ten_tui.version import program_version
 
 MAX_WEIGHT = 100
 MAX_PORT = 65535
@@ -16,14 +16,6 @@ def _named(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it is empty: name a folder, or leave it out")
     return text
-
-
-def program_version() -> str:
-    """Give the version of this program."""
-    try:
-        return version("ten-tui")
-    except PackageNotFoundError:
-        return "0.1.0"
 
 
 class _Version(argparse.Action):
@@ -59,11 +51,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--follow", action="store_true", help="with --plain: go on with what happens"
     )
+    parser.add_argument(
+        "--replay",
+        metavar="FILE",
+        type=_named,
+        help="show what `ten bundle` saved; no engine needed",
+    )
     commands = _Commands(parser, common)
     _add_engine(commands)
     _add_instances(commands)
     _add_logs(commands)
     _add_metrics(commands)
+    _add_bundle(commands)
     _add_versions(commands)
     _add_files(commands)
     return parser
@@ -80,7 +79,8 @@ def _globals() -> argparse.ArgumentParser:
         metavar="USER@HOST",
         action="append",
         type=_named,
-        help="engine of another host, by ssh; USER@HOST:FOLDER names where its tenement.toml is",
+        help="engine of another host, by ssh; USER@HOST:FOLDER names where its tenement.toml is;"
+        " given more than once, the console has a tab for each",
     )
     common.add_argument("--token", metavar="TOKEN", help="API token [env: TENEMENT_TOKEN]")
     common.add_argument(
@@ -166,6 +166,9 @@ def _add_engine(commands: _Commands) -> None:
     console.flag("--plain", text="print what it shows as lines of text")
     console.flag("--follow", text="with --plain: go on with what happens")
     console.option("--logs", metavar="SERVICE:ID", default="", text="open this log and follow it")
+    web = commands.add("web", "show the console in a browser, at a secret address on loopback")
+    web.option("-p", "--port", type=_port, default=0, text="port of the page [any that is free]")
+    web.option("--logs", metavar="SERVICE:ID", default="", text="open this log and follow it")
 
 
 def _add_instances(commands: _Commands) -> None:
@@ -196,9 +199,10 @@ def _add_logs(commands: _Commands) -> None:
         "--level",
         metavar="STREAM",
         default="",
-        choices=("stdout", "stderr"),
-        text="stdout or stderr",
+        choices=("stdout", "stderr", "access"),
+        text="stdout, stderr or access (one line a request, where access_log is on)",
     )
+    logs.flag("--access", text="the access log alone, as --level access")
     logs.option("--search", metavar="TEXT", default="", text="only lines with this text")
     logs.option("--limit", type=_count, default=100, text="newest lines shown [100]")
     logs.flag("-f", "--follow", text="then show lines as they come")
@@ -207,7 +211,7 @@ def _add_logs(commands: _Commands) -> None:
 
 def _add_metrics(commands: _Commands) -> None:
     metrics = commands.add("metrics", "plot the kept past of a figure; without one, list them")
-    metrics.word("instance", "instance, service:id, or host")
+    metrics.word("instance", "instance, service:id; a service, its instances together; or host")
     metrics.option("metric", nargs="?", default="", metavar="METRIC", text="cpu, memory, ...")
     time = "6h, 15m, 90d (back from now), a date, or seconds since 1970"
     metrics.option("--since", metavar="TIME", default="1h", text=f"{time} [1h]")
@@ -218,6 +222,18 @@ def _add_metrics(commands: _Commands) -> None:
     metrics.flag("--json", text="for programs")
 
 
+def _add_bundle(commands: _Commands) -> None:
+    bundle = commands.add("bundle", "save what happened as one file, for `ten --replay FILE`")
+    bundle.option("services", nargs="*", metavar="SERVICE", text="whose instances [all]")
+    bundle.option(
+        "--since", metavar="TIME", default="1h", text="6h (back from now), a date, ... [1h]"
+    )
+    bundle.option("-o", "--output", metavar="FILE", required=True, text="write it there")
+
+
+_INLINE = "draw steps, gate and countdown in one place"
+
+
 def _add_versions(commands: _Commands) -> None:
     deploy = commands.add("deploy", "start a version and give it traffic once it is healthy")
     deploy.option("instance", metavar="SERVICE:VERSION", text="service:version")
@@ -226,12 +242,14 @@ def _add_versions(commands: _Commands) -> None:
     _add_rollout_options(deploy)
     rollback = commands.add("rollback", "go back to the version before the last rollout")
     rollback.word("service", "service").flag("--detach", text="do not wait for it")
+    rollback.flag("--inline", text=_INLINE)
     rollout = commands.add("rollout", "show a service's rollout, or steer it")
     rollout.option(
         "action",
-        choices=("status", "pause", "resume", "promote", "abort"),
+        choices=("status", "pause", "resume", "promote", "abort", "undo", "diff"),
         metavar="ACTION",
-        text="status, pause, resume, promote (leave out the pauses or the window) or abort",
+        text="status, diff (between the versions), pause, resume, promote (leave out the pauses"
+        " or the window), abort, or undo (of an abort or a way back)",
     )
     rollout.word("service", "service").flag("--json", text="for programs")
     route = commands.add("route", "swap the traffic of two versions").word("service", "service")
@@ -252,6 +270,7 @@ def _add_rollout_options(deploy: _Command) -> None:
     deploy.option("--min-requests", metavar="N", default="", text=f"to judge a step by {said}")
     deploy.option("--window", metavar="10m", default="", text=f"to go back at once {said}")
     deploy.flag("--detach", text="do not wait for the end of the rollout")
+    deploy.flag("--inline", text=_INLINE)
 
 
 def _add_files(commands: _Commands) -> None:
@@ -273,6 +292,14 @@ def _add_files(commands: _Commands) -> None:
     caddy.option("--dns-provider", metavar="X", default="", text="for wildcard certificates")
     for name in ("--install", "--systemd"):
         caddy.option(name, action="store_true", text=argparse.SUPPRESS)
+    install = commands.add("install", "have systemd run the engine, now and at boot")
+    install.option("-d", "--domain", type=_domain, required=True, text="domain served")
+    install.option("-p", "--port", type=_port, default=8080, text="port of the door [8080]")
+    install.option("-c", "--config", default="", text="configuration file [the nearest]")
+    install.flag("--dry-run", text="print what would be done")
+    install.flag("--caddy", text="serve HTTPS, as `ten serve --tls`")
+    install.option("--dns-provider", metavar="X", default="", text=argparse.SUPPRESS)
+    commands.add("uninstall", "stop that service and remove it; data and configuration stay")
     init = commands.add("init", "write a tenement.toml here")
     init.option("--name", default="", text="service [the folder's name]")
     init.option("--command", dest="program", default="", text="what it runs [guessed]")

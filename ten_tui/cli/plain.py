@@ -12,7 +12,7 @@ from ten_tui.store.view import LinkState, View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.core.wire import State, Update
+    from engine.core.wire import Snapshot, State, Update
     from ten_tui.client import Endpoint
 
 
@@ -24,11 +24,11 @@ def plain(endpoint: Endpoint, *, is_following: bool) -> int:
     """
     view = View()
     view.link.state = LinkState.LIVE
+    if not is_following:
+        with connect(endpoint) as client:
+            print_state(client.snapshot())
+        return 0
     with connect(endpoint) as client:
-        if not is_following:
-            view.apply(client.snapshot())
-            _print(plain_lines(view))
-            return 0
         updates = client.stream()
         view.apply(next(updates))
         _print(plain_lines(view))
@@ -37,6 +37,14 @@ def plain(endpoint: Endpoint, *, is_following: bool) -> int:
             view.apply(update)
             _print(_changes(view, update, states))
     return 0
+
+
+def print_state(snapshot: Snapshot) -> None:
+    """Print all of a state."""
+    view = View()
+    view.link.state = LinkState.LIVE
+    view.apply(snapshot)
+    _print(plain_lines(view))
 
 
 def _changes(view: View, update: Update, states: dict[str, State]) -> Iterator[str]:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from engine.core.errors import EngineUnreachable
 from engine.core.names import split_instance
+from engine.core.sanitize import sanitize
 from ten_tui.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, client_of
+from ten_tui.cli.watching import Watch, can_redraw
 from ten_tui.client import rollouts
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from engine.core.rollout_gate import Counters
-    from engine.core.wire_rollout import RolloutView
+    from engine.core.wire_rollout import Comparison, RolloutView
     from ten_tui.client import Client
 
 LOOK_SECONDS = 0.3
@@ -35,7 +38,7 @@ def deploy(options: argparse.Namespace) -> int:
     with client_of(options) as client:
         view = rollouts.start(client, service, version, said)
         print(f"Deploying {options.instance} ({view.strategy})")
-        return _follow(client, view, is_detached=options.detach)
+        return _follow(client, view, is_detached=options.detach, is_inline=options.inline)
 
 
 def rollback(options: argparse.Namespace) -> int:
@@ -44,35 +47,67 @@ def rollback(options: argparse.Namespace) -> int:
         before = rollouts.show(client, options.service)
         view = rollouts.order(client, options.service, "rollback")
         is_new = view.begun_at != before.begun_at
-        return _follow(client, view, is_detached=options.detach, is_back=not is_new)
+        return _follow(
+            client,
+            view,
+            is_detached=options.detach,
+            is_back=not is_new,
+            is_inline=options.inline,
+        )
 
 
 def rollout(options: argparse.Namespace) -> int:
     """Show or steer a rollout."""
     with client_of(options) as client:
-        if options.action != "status":
-            view = rollouts.order(client, options.service, options.action)
-        else:
-            view = rollouts.show(client, options.service)
+        found: RolloutView | Comparison
+        match options.action:
+            case "diff":
+                found = rollouts.difference(client, options.service)
+                lines = differences(found)
+            case "status":
+                found = rollouts.show(client, options.service)
+                lines = table(found)
+            case action:
+                found = rollouts.order(client, options.service, action)
+                lines = table(found)
     if options.json:
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode(view)).decode())
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
         return 0
-    for line in table(view):
+    for line in lines:
         print(line)
     return 0
 
 
-def _follow(client: Client, view: RolloutView, *, is_detached: bool, is_back: bool = False) -> int:
+def differences(found: Comparison) -> list[str]:
+    """Lay out what two versions differ in."""
+    lines = [f"{found.old} -> {found.new}"]
+    for each in found.settings:
+        lines += [f"{each.key}:", f"  - {sanitize(each.old)}", f"  + {sanitize(each.new)}"]
+    if not found.settings:
+        unknown = "what they were deployed with is not recorded"
+        lines.append("deployed with the same" if found.is_recorded else unknown)
+    lines.append(f"error lines:{'' if found.lines else ' none'}")
+    for kind in found.lines:
+        lines.append(f"  {kind.old:>6} -> {kind.new:>6}  {sanitize(kind.template)}")
+    return lines
+
+
+def _follow(
+    client: Client,
+    view: RolloutView,
+    *,
+    is_detached: bool,
+    is_back: bool = False,
+    is_inline: bool = False,
+) -> int:
     """Print what changes until nothing more is to be waited for; give the exit code."""
-    service, told = view.service, ""
+    service = view.service
+    tell = _teller(is_inline=is_inline and not is_detached)
     try:
         while True:
-            line = summary(view)
-            if line != told:
-                print(line, flush=True)
-                told = line
+            tell(view)
             if is_detached:
                 print(f"It goes on: ten rollout status {service}")
                 return 0
@@ -87,6 +122,23 @@ def _follow(client: Client, view: RolloutView, *, is_detached: bool, is_back: bo
         print(f"Until the window closes, ten rollback {service} goes back at once")
     is_good = view.state == "rolled back" if is_back else view.state in GOOD
     return 0 if is_good else EXIT_FAILED
+
+
+def _teller(*, is_inline: bool) -> Callable[[RolloutView], None]:
+    """Give what tells of a rollout: in one place, or a line for each change."""
+    if is_inline and can_redraw():
+        watch = Watch()
+        return lambda view: watch.draw(view, time.time())  # noqa: TID251 - of the wall, as its own
+    told = ""
+
+    def tell(view: RolloutView) -> None:
+        nonlocal told
+        line = summary(view)
+        if line != told:
+            print(line, flush=True)
+            told = line
+
+    return tell
 
 
 def _look(client: Client, service: str) -> RolloutView:

@@ -19,12 +19,12 @@ from engine.core.wire import (
     InstanceView,
     LogMatches,
     LogWindow,
-    Metrics,
     Sample,
     Snapshot,
     Update,
 )
 from engine.core.wire_limits import LimitsView
+from engine.core.wire_series import Metrics
 from ten_tui.client.paths import instance_path, kept_path, limits_path, query_of, quoted
 from ten_tui.client.place import place
 from ten_tui.client.records import (

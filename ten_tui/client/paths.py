@@ -16,7 +16,9 @@ def instance_path(name: str, what: str = "") -> str:
 
 
 def kept_path(name: str) -> str:
-    """Give the path of what is kept of an instance, or of "host"."""
+    """Give the path of what is kept of an instance, of a service ("api:"), or of "host"."""
+    if name.endswith(":"):
+        return f"/api/services/{quote(name[:-1], safe='')}/metrics"
     return "/api/host/metrics" if name == "host" else instance_path(name, "metrics")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import select
 import socket
 import threading
@@ -62,7 +63,8 @@ class UnixConnection(http.client.HTTPConnection):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(self.timeout)
-            connection.connect(self._path)
+            # Where the path is too long for a socket, a link at it leads to a short one.
+            connection.connect(os.path.realpath(self._path))
         except BaseException:
             connection.close()
             raise

@@ -14,6 +14,7 @@ class PaneId(Enum):
     LOG = "log"
     EVENTS = "events"
     CONFIG = "config"
+    DEPLOYS = "deploys"
 
 
 ORDER = tuple(PaneId)
@@ -22,6 +23,8 @@ _LOWER = (PaneId.LOG, PaneId.EVENTS, PaneId.CONFIG, PaneId.DETAIL)
 WITH_DETAIL = 110
 WITH_ALL = 180
 LEAST_HEIGHT = 5
+WITH_HOSTS = 8
+"""Rows from which the line of hosts has one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def arrange(
     lower: PaneId = PaneId.LOG,
     zoomed: PaneId | None = None,
     share: float = 0.0,
+    above: int = 0,
 ) -> Arrangement:
     """Place everything.
 
@@ -64,11 +68,12 @@ def arrange(
         lower: Which pane has the lower place.
         zoomed: The one pane that has all of it, if any.
         share: How much more than half the upper part gets, -0.4 to 0.4.
+        above: Rows above all of it that are not its own.
     """
-    foot = Box(0, height - 1, width, 1) if height >= 3 else None
+    foot = Box(0, above + height - 1, width, 1) if height >= 3 else None
     head_rows = 2 if height >= 14 else 1 if height >= 4 else 0
-    head = Box(0, 0, width, head_rows) if head_rows else None
-    rest = Box(0, head_rows, width, height - head_rows - (1 if foot else 0))
+    head = Box(0, above, width, head_rows) if head_rows else None
+    rest = Box(0, above + head_rows, width, height - head_rows - (1 if foot else 0))
     if zoomed is not None:
         return Arrangement(head, foot, {zoomed: rest}, ())
     if rest.height < 2 * LEAST_HEIGHT or width < 20:

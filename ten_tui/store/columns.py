@@ -28,6 +28,7 @@ class Field(Enum):
     LIMIT = "limit"
     REQUESTS = "req/s"
     P95 = "p95"
+    WAKE = "wake"
     ERRORS = "err/s"
     LOGS = "log/min"
     UPTIME = "up"
@@ -69,6 +70,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(Field.LIMIT, 5, 9),
     Column(Field.REQUESTS, 6, 4),
     Column(Field.P95, 6, 5),
+    Column(Field.WAKE, 6, 14),
     Column(Field.ERRORS, 5, 6),
     Column(Field.LOGS, BINS, 7, is_left=True),
     Column(Field.UPTIME, 4, 8),
@@ -155,6 +157,7 @@ _DRAW: dict[Field, Callable[[Facts], Cell]] = {
     Field.LIMIT: lambda facts: _limit(facts.sample),
     Field.REQUESTS: lambda facts: _one(fmt.rate(facts.sample.requests), Ink.TEXT),
     Field.P95: lambda facts: _unit(fmt.millis(facts.sample.p95_ms)),
+    Field.WAKE: lambda facts: _unit(fmt.millis(facts.instance.wake_ms)),
     Field.ERRORS: lambda facts: _one(fmt.rate(facts.sample.errors), Ink.BAD),
     Field.LOGS: lambda facts: spark_cell(facts.spark),
     Field.UPTIME: lambda facts: _one(_uptime(facts.instance, facts.now), Ink.DIM),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.core.inspection import PlanFrom
+from engine.core.spec import Isolation
 from ten_tui import format as fmt
 from ten_tui.store.why import Fact
 from ten_tui.theme import Ink
@@ -18,6 +19,7 @@ _PLANS = {
     PlanFrom.REBUILT: "rebuilt from the configuration: the one carried out is lost",
     PlanFrom.CONFIGURATION: "what a start would do now; nothing runs",
 }
+_FROM_OUTSIDE = "runsc, as the host sees it; the program's own is in gVisor's kernel"
 _SIZES = frozenset(
     {"memory.current", "memory.peak", "memory.swap.current", "memory.max", "memory.high"}
     | {"memory.swap.max", "resident"}
@@ -63,6 +65,8 @@ def _head(found: Inspection) -> tuple[Fact, ...]:
     facts = [Fact("state", found.state), Fact("isolation", found.isolation)]
     if found.live is not None:
         facts[-1] = Fact("runtime", found.live.runtime)
+        if found.isolation == Isolation.SANDBOX:
+            facts.append(Fact("shown", _FROM_OUTSIDE))
         facts.append(Fact("cgroup", found.live.cgroup or "none"))
     facts.append(Fact("plan", _PLANS[found.plan_from], _PLAN_INKS[found.plan_from]))
     return tuple(facts)

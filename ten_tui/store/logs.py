@@ -6,7 +6,7 @@ end; paused, the first line in view stays where it is whatever is written meanwh
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from engine.core.wire import LogLine
 from ten_tui.format import clean
+from ten_tui.store import folding
 from ten_tui.store.structured import columns, pretty, widths
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class LogRow:
         missing: Lines that were evicted here, or lie between two matches.
         part: Which row of the line it is, where the line is laid out over several.
         shown: What is drawn in the place of the line's text.
+        until: Number of the last line it stands for; `line` is the first of them.
     """
 
     line: LogLine | None
@@ -68,6 +70,13 @@ class LogRow:
     missing: int = 0
     part: int = 0
     shown: str | None = None
+    until: int = -1
+
+    def stands_for(self, number: int) -> bool:
+        """Whether a line is shown by it."""
+        return self.line is not None and self.line.number <= number <= max(
+            self.until, self.line.number
+        )
 
     @property
     def text(self) -> str:
@@ -105,6 +114,7 @@ class Logs:
         mark: Number where the marked stretch begins, -1 for none.
         cursor: Number of the line under the reading cursor while paused.
         wanted_from: First line last asked for, to know a gap at the head.
+        is_folded: Lines alike but for numbers, one after the other, are one row.
         is_pretty: JSON in lines is laid out over rows.
         fields: Names of the fields that are shown in columns, none for whole lines.
         widths: Of those columns, in cells.
@@ -127,6 +137,7 @@ class Logs:
     is_wrapped: bool = False
     has_times: bool = True
     since: int = 0
+    is_folded: bool = False
     is_pretty: bool = False
     fields: tuple[str, ...] = ()
     widths: dict[str, int] = field(default_factory=dict)
@@ -217,10 +228,22 @@ class Logs:
         """Move the view by lines; returns what must be fetched for it, None if all is at hand."""
         if not self.held:
             return None
-        place = self.index(self.top) + steps
-        page = self._page_for(place, abs(steps))
+        if self.is_folded:
+            place = self._over_folds(self.index(self.top), steps)
+            page = self._page_for(place, folding.MANY // 2)
+        else:
+            place = self.index(self.top) + steps
+            page = self._page_for(place, abs(steps))
         self.top = self.held[max(0, min(len(self.held) - 1, place))].number
         return page
+
+    def _over_folds(self, place: int, steps: int) -> int:
+        """Go from a place to the first line of another fold; -1 or the end where there is none."""
+        starts = [fold.first for fold in folding.folds(self.held)]
+        wanted = bisect_right(starts, place) - 1 + steps
+        if wanted < 0:
+            return -1
+        return starts[wanted] if wanted < len(starts) else len(self.held)
 
     def _page_for(self, place: int, reach: int) -> Page | None:
         count = max(100, 2 * reach)
@@ -264,6 +287,8 @@ def rows_in_view(logs: Logs, height: int, width: int) -> list[LogRow]:
         return []
     if logs.fields:
         widths((line.text for line in logs.held), logs.fields, logs.widths)
+    if logs.is_folded:
+        return _folded(logs, height)
     if logs.is_following:
         return _rows_to_end(logs, height, width)
     rows: list[LogRow] = []
@@ -278,6 +303,25 @@ def rows_in_view(logs: Logs, height: int, width: int) -> list[LogRow]:
         if len(rows) >= height:
             break
     return rows[:height]
+
+
+def _folded(logs: Logs, height: int) -> list[LogRow]:
+    """Lay out folds, a row each; what is laid out otherwise is not while lines are folded."""
+    if logs.is_following:
+        found = folding.newest(logs.held, height)
+    else:
+        found = folding.folds(logs.held)
+        start = bisect_right([fold.first for fold in found], logs.index(logs.top)) - 1
+        found = found[max(0, start) :][:height]
+    return [_row_of(fold, logs) for fold in found]
+
+
+def _row_of(fold: folding.Fold, logs: Logs) -> LogRow:
+    line = logs.held[fold.first]
+    if fold.size == 1:
+        return LogRow(line)
+    text = folding.shown(line, fold.size)
+    return LogRow(line, shown=text, until=logs.held[fold.last].number)
 
 
 def _rows_to_end(logs: Logs, height: int, width: int) -> list[LogRow]:
@@ -330,19 +374,3 @@ def _rows_of(line: LogLine, logs: Logs, width: int) -> list[LogRow]:
             used = 0
         used += cells
     return rows
-
-
-def cursor_step(logs: Logs, steps: int, height: int) -> Page | None:
-    """Move the reading cursor while paused; the view follows it."""
-    if not logs.held:
-        return None
-    if logs.cursor < 0:
-        logs.cursor = logs.top
-    place = max(0, min(len(logs.held) - 1, logs.index(logs.cursor) + steps))
-    logs.cursor = logs.held[place].number
-    top = logs.index(logs.top)
-    if place < top:
-        return logs.scroll(place - top)
-    if place >= top + height:
-        return logs.scroll(place - top - height + 1)
-    return logs.scroll(0) if place < abs(steps) else None

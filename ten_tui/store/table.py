@@ -36,7 +36,7 @@ class Order(Enum):
 
 _ORDERS = tuple(Order)
 _ROUGH: dict[str, frozenset[State]] = {
-    "up": frozenset({State.HEALTHY, State.DEGRADED, State.UNHEALTHY}),
+    "up": frozenset({State.HEALTHY, State.DEGRADED, State.UNHEALTHY, State.FROZEN}),
     "bad": frozenset({State.FAILED, State.UNHEALTHY, State.BACKOFF, State.DEGRADED}),
     "down": frozenset({State.FAILED, State.BACKOFF, State.STOPPED, State.ASLEEP}),
 }
@@ -116,6 +116,11 @@ class Table:
         """Name of the instance under the cursor, "" on a group."""
         row = self.row
         return row.name if isinstance(row, InstanceRow) else ""
+
+    @property
+    def shown(self) -> str:
+        """Name what the cursor is on: an instance, or a group, "service:"."""
+        return self.row.key if isinstance(self.row, GroupRow) else self.selected
 
     def targets(self) -> tuple[str, ...]:
         """Name what an act is about: all marked, else the one under the cursor, else its group."""

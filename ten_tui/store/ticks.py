@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from engine.core.wire import EventKind, State
+from ten_tui.store.groups import is_group
 from ten_tui.theme import Ink
 
 if TYPE_CHECKING:
@@ -66,10 +67,11 @@ def tick_of(event: Event) -> Tick | None:
 
 
 def ticks(events: Iterable[Event], name: str, window: Window, width: int) -> dict[int, Tick]:
-    """Give the marks of an instance, and of the configuration, by their cell of `width`."""
+    """Give the marks of an instance or group, and of the configuration, by cell of `width`."""
     found: dict[int, Tick] = {}
     for event in events:
-        if event.instance not in {name, ""}:
+        is_of_group = is_group(name) and event.instance.startswith(name)
+        if event.instance not in {name, ""} and not is_of_group:
             continue
         tick = tick_of(event)
         place = window.place(event.time)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ten_tui.store.arrange import PaneId
+from ten_tui.store.deploys import Deploys
 from ten_tui.store.graph import Rendering
 from ten_tui.store.logs import Logs
 from ten_tui.store.prompt import Prompt
@@ -51,11 +52,13 @@ class UndoOffer:
 
     Attributes:
         until: When the offer ends, monotonic seconds.
+        order: What to say to the rollout of the one service named; "" where instances are.
     """
 
     names: tuple[str, ...]
     text: str
     until: float
+    order: str = ""
 
 
 @dataclass
@@ -113,6 +116,7 @@ class UiState:
     logs: Logs = field(default_factory=Logs)
     events: Scroll = field(default_factory=Scroll)
     config: Scroll = field(default_factory=lambda: Scroll(is_following=False))
+    deploys: Deploys = field(default_factory=Deploys)
     focus: PaneId = PaneId.TABLE
     lower: PaneId = PaneId.LOG
     zoomed: PaneId | None = None

@@ -21,11 +21,15 @@ from engine.core.wire import (
     Snapshot,
     State,
 )
+from engine.core.wire_rollout import RolloutChanged
+from ten_tui.store.groups import is_group, together
 from ten_tui.store.past import Past
 from ten_tui.store.spark import Spark
 from ten_tui.store.ticks import states_at
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.core.moments import Moment
     from engine.core.wire import (
         ConfigView,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
         ServiceView,
         Update,
     )
+    from engine.core.wire_rollout import RolloutView
 
 EVENTS_KEPT = 1000
 HISTORY_SECONDS = 900
@@ -53,7 +58,8 @@ class Change(Flag):
     EVENTS = auto()
     CONFIG = auto()
     LINK = auto()
-    ALL = ENGINE | HOST | INSTANCES | SAMPLES | EVENTS | CONFIG | LINK
+    ROLLOUTS = auto()
+    ALL = ENGINE | HOST | INSTANCES | SAMPLES | EVENTS | CONFIG | LINK | ROLLOUTS
 
 
 class LinkState(Enum):
@@ -100,8 +106,9 @@ class View:
 
     Attributes:
         consoles: Who is attached, this console among them.
+        rollouts: The last one of each service that had one.
         now: The engine's clock, as its newest sample gave it; ages are counted from it.
-        history: Samples of the one instance whose graphs are shown, oldest first.
+        history: Samples of the one instance or group whose graphs are shown, oldest first.
         then: What was at the time that is looked at; None while that is now.
         log_past: What is kept of the log rate of the instance whose log is open.
         past: What is kept of its figures, as far as graphs need it.
@@ -117,6 +124,7 @@ class View:
     config: ConfigView | None = None
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     consoles: tuple[ConsoleView, ...] = ()
+    rollouts: dict[str, RolloutView] = field(default_factory=dict)
     now: float = 0.0
     history_of: str = ""
     then: Then | None = None
@@ -131,13 +139,14 @@ class View:
 
     @property
     def can_act(self) -> bool:
-        """Whether acting is possible: the engine is there, and the user may do more than look."""
-        return self.is_live and not (self.engine is not None and self.engine.read_only)
+        """Whether acting is possible: an engine is there, and the user may do more than look."""
+        engine = self.engine
+        return self.is_live and not (engine and (engine.read_only or engine.is_recording))
 
     def sample(self, name: str) -> Sample:
-        """Give the figures of one instance at the time shown, zeros where there are none."""
+        """Give the figures of an instance, or a group, at the time shown; zeros without any."""
         samples = self.samples if self.then is None else self.then.moment.instances
-        return samples.get(name, NO_SAMPLE)
+        return _figures(name, samples) or NO_SAMPLE
 
     def spark(self, name: str) -> Spark | None:
         """Give the log rate of one instance in the minute before the time shown."""
@@ -179,18 +188,24 @@ class View:
                 self._take_samples(update.host, update.instances)
                 return Change.SAMPLES | Change.HOST
             case EventHappened(event=event):
-                if not self.events or event.id > self.events[-1].id:
-                    self.events.append(event)
-                return Change.EVENTS
+                return self._happened(event)
             case ConfigChanged(config=config, services=services):
                 self.config = config
                 self.services = {service.name: service for service in services}
                 return Change.CONFIG | Change.INSTANCES
+            case RolloutChanged(rollout=rollout):
+                self.rollouts[rollout.service] = rollout
+                return Change.ROLLOUTS
             case Ping(time=time):
                 self.now = max(self.now, time)
                 return Change.NOTHING
             case _:
                 assert_never(update)
+
+    def _happened(self, event: Event) -> Change:
+        if not self.events or event.id > self.events[-1].id:
+            self.events.append(event)
+        return Change.EVENTS
 
     def _restart(self, snapshot: Snapshot) -> Change:
         self.engine = snapshot.engine
@@ -202,6 +217,7 @@ class View:
         self.events = deque(snapshot.events, maxlen=EVENTS_KEPT)
         self.now = snapshot.host.time
         self.consoles = snapshot.consoles
+        self.rollouts = {each.service: each for each in snapshot.rollouts}
         self._take_samples(snapshot.host, snapshot.samples)
         return Change.ALL
 
@@ -215,7 +231,7 @@ class View:
             if spark is None:
                 spark = self.sparks[name] = Spark()
             spark.add(sample.time, sample.log_lines, sample.log_errors)
-        newest = samples.get(self.history_of)
+        newest = _figures(self.history_of, samples)
         if newest is not None and (not self.history or newest.time > self.history[-1].time):
             self.history.append(newest)
 
@@ -255,6 +271,10 @@ class View:
         self.history_of = name
         self.history = deque(samples, maxlen=HISTORY_SECONDS)
         self.history.extend(sample for sample in newer if sample.time > last)
+
+
+def _figures(name: str, samples: Mapping[str, Sample]) -> Sample | None:
+    return together(name, samples) if is_group(name) else samples.get(name)
 
 
 def _as_then(

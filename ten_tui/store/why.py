@@ -74,7 +74,7 @@ def next_step(instance: InstanceView, now: float, keys: Mapping[str, str] = KEYS
             return f"stays down: its restarts are spent. {keys['restart']} restarts it"
         case State.STOPPED:
             return f"{keys['toggle']} starts it"
-        case State.ASLEEP:
+        case State.ASLEEP | State.FROZEN:
             return "the next request wakes it"
         case State.DRAINING:
             if instance.undo and instance.until:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ten_tui import format as fmt
 from ten_tui.format import clean
+from ten_tui.store.deploys import summary
 from ten_tui.store.why import QUOTE, is_well, why_facts
 from ten_tui.theme import Ink
 from ten_tui.widgets.graphs import Graphs
@@ -38,10 +39,14 @@ class Detail(Pane):
 
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the head, the why card if there is something to say, the facts and graphs."""
-        name = self._ui.table.selected
+        name = self._ui.table.shown
         instance = self._ui.view.shown.get(name)
         if instance is None:
-            return [self.title("detail", width), *self._group(height - 1)]
+            lines = self._group(name, width)
+            if rollout := summary(self._ui.view, self._ui.table.cursor):
+                pieces = textwrap.wrap(clean(rollout), max(1, width - 4))
+                lines += [Line().put(f"  {piece}", self._pen(Ink.INFO)) for piece in pieces]
+            return self._with_graphs(lines, name, width, height)
         mark = fmt.MARKS[instance.state]
         state = f"{mark.glyph} {instance.state}"
         lines = [self.title(cut(name, width - 16), width, note=state, note_ink=mark.ink)]
@@ -49,17 +54,41 @@ class Detail(Pane):
         if not is_well(instance) and (self._ui.view.then is None or instance.why is not None):
             lines.extend(self._why(instance, width, max(3, height // 2)))
         lines.extend(self._facts(instance, width))
-        self.graph_rows = height - len(lines)
+        if rollout := summary(self._ui.view, name):
+            for place, piece in enumerate(textwrap.wrap(clean(rollout), max(1, width - 10))[:2]):
+                line = Line().put("         " if place else " rollout ", self._pen(Ink.FAINT))
+                lines.append(line.put(piece, self._pen(Ink.INFO)))
+        return self._with_graphs(lines, name, width, height)
+
+    def _with_graphs(self, lines: list[Line], name: str, width: int, height: int) -> list[Line]:
+        self.graph_rows = max(0, height - len(lines)) if name else 0
         drawn = Graphs(self._ui, self.palette, self.ground)
-        lines.extend(drawn.lines(name, width, self.graph_rows))
-        return lines
+        return [*lines, *drawn.lines(name, width, self.graph_rows)][:height]
 
     def _pen(self, ink: Ink, *, is_bold: bool = False) -> Style:
         return self.palette.style(ink, self.ground, is_bold=is_bold)
 
-    def _group(self, height: int) -> list[Line]:
-        text = "the instance under the cursor is shown here"
-        return [Line(), Line().put("  ", self._pen(Ink.DIM)).put(text, self._pen(Ink.DIM))][:height]
+    def _group(self, name: str, width: int) -> list[Line]:
+        """Draw what there is to say of a service, or that nothing is selected."""
+        if not name:
+            text = "the instance under the cursor is shown here"
+            return [
+                self.title("detail", width),
+                Line(),
+                Line().put(f"  {text}", self._pen(Ink.DIM)),
+            ]
+        service = name[:-1]
+        members = [each for each in self._ui.view.shown.values() if each.service == service]
+        note = fmt.plural(len(members), "instance")
+        lines = [self.title(cut(f"{service}, together", width - 16), width, note=note)]
+        known, sample = self._ui.view.services.get(service), self._ui.view.sample(name)
+        pairs = [
+            ("scale", known.scale if known else ""),
+            ("inflight", str(sample.inflight or "")),
+            ("procs", str(sample.pids or "")),
+            ("restarts", str(sum(each.restarts for each in members) or "")),
+        ]
+        return [*lines, *self._pairs(pairs, width)]
 
     def _why(self, instance: InstanceView, width: int, height: int) -> list[Line]:
         lines = []
@@ -78,18 +107,24 @@ class Detail(Pane):
     def _facts(self, instance: InstanceView, width: int) -> list[Line]:
         now = self._ui.view.shown_at
         sample = self._ui.view.sample(instance.name)
+        service = self._ui.view.services.get(instance.service)
         pairs = [
             ("up", fmt.duration(now - instance.started_at) if instance.pid else ""),
             ("pid", str(instance.pid or "")),
             ("port", str(instance.port or "") if instance.network == "host" else instance.address),
             ("weight", str(instance.weight)),
             ("restarts", str(instance.restarts or "")),
+            ("scale", service.scale if service else ""),
             ("inflight", str(sample.inflight or "")),
             ("procs", str(sample.pids or "")),
             ("isolation", instance.isolation),
             ("version", instance.version),
             ("disk", fmt.size(instance.storage_used_bytes) if instance.storage_used_bytes else ""),
         ]
+        return self._pairs(pairs, width)
+
+    def _pairs(self, pairs: list[tuple[str, str]], width: int) -> list[Line]:
+        """Put labels with their texts into two rows at most; empty ones are left out."""
         lines = [Line().put(" ", self._pen(Ink.TEXT))]
         for label, text in pairs:
             if not text:

@@ -36,6 +36,11 @@ class Foot(Pane):
         self._ui = ui
         self._clock = clock
         self._hints = hints
+        self._spans: list[tuple[int, int, str]] = []
+
+    def key_at(self, x: int) -> str:
+        """Give the key that is written at a column, "" for none: a click there is a press of it."""
+        return next((key for start, end, key in self._spans if start <= x < end), "")
 
     @property
     def ground(self) -> Ground:
@@ -46,6 +51,7 @@ class Foot(Pane):
         """Draw the prompt, the message, or the hints; the undo offer stands at the right."""
         undo = self._undo(width * 3 // 5)
         room = width - (len(undo) + 3 if undo else 0)
+        self._spans = []
         if self._ui.mode is not Mode.NONE:
             line = self._prompt(room)
         elif self._ui.message.until > self._clock():
@@ -55,6 +61,9 @@ class Foot(Pane):
         style = self.palette.style
         if undo:
             ground = style(Ink.TEXT, Ground.RAISED)
+            key = self._ui.keys.get("undo", "u")
+            if not key.startswith(":"):
+                self._spans.append((width - 1 - len(undo), width, key))
             line.right(undo, style(Ink.WARN, Ground.RAISED, is_bold=True), width - 1, ground)
         return [line][:height]
 
@@ -104,6 +113,7 @@ class Foot(Pane):
         for key, word, acts in self._hints():
             if line.width + len(key) + len(word) + 3 > width:
                 break
+            self._spans.append((line.width, line.width + len(key) + len(word) + 3, key))
             is_off = acts and not can_act
             line.put(f" {key}", style(Ink.FAINT if is_off else Ink.ACCENT, Ground.RAISED))
             line.put(f" {word} ", style(Ink.FAINT if is_off else Ink.DIM, Ground.RAISED))

@@ -67,9 +67,11 @@ class Head(Pane):
         engine = view.engine
         name = engine.hostname if engine else "ten"
         banner = engine.banner if engine else ""
-        label = f"{name} · {banner}" if banner else name
+        is_recording = engine is not None and engine.is_recording
+        label = f"{name} · {banner}" if banner and not is_recording else banner or name
+        room = width * 2 // 3 if is_recording else width // 3
         colour = engine.colour if engine else ""
-        line.put(f" {cut(label, max(8, width // 3))} ", self.palette.banner(colour))
+        line.put(f" {cut(label, max(8, room))} ", self.palette.banner(colour))
         if engine is not None and engine.read_only:
             line.put(" read-only", style(Ink.WARN, Ground.RAISED))
         link, ink = self._link()

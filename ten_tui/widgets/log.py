@@ -17,6 +17,8 @@ from ten_tui.widgets.line import Line, cut
 from ten_tui.widgets.pane import BAR, Pane
 
 if TYPE_CHECKING:
+    from engine.core.wire import LogLine
+    from ten_tui.store.levels import Level
     from ten_tui.store.logs import LogRow
     from ten_tui.store.ui import UiState
     from ten_tui.widgets.palette import Palette
@@ -28,6 +30,11 @@ _GUTTER = 2
 @lru_cache(maxsize=2048)
 def _stamp(time_ns: int) -> str:
     return fmt.clock_millis(time_ns)
+
+
+def _level_of(line: LogLine) -> Level | None:
+    """Give a line's level; a request has none, whatever words its path is made of."""
+    return None if line.stream == "access" else find_level(line.text)
 
 
 def _second(time_ns: int) -> str:
@@ -130,6 +137,8 @@ class LogPane(Pane):
             notes.append((f"until {_second(logs.query.until_ns)}", Ink.INFO))
         if logs.fields:
             notes.append((f"columns {','.join(logs.fields)}", Ink.FAINT))
+        elif logs.is_folded:
+            notes.append(("folded", Ink.FAINT))
         elif logs.is_pretty:
             notes.append(("JSON", Ink.FAINT))
         if logs.is_wrapped:
@@ -145,12 +154,12 @@ class LogPane(Pane):
             return Line().to(_GUTTER, style(Ink.TEXT)).put(text, style(Ink.FAINT))
         first, last = logs.stretch()
         is_marked = logs.mark >= 0 and first <= line.number <= last
-        is_cursor = not logs.is_following and line.number == logs.cursor
+        is_cursor = not logs.is_following and row.stands_for(logs.cursor)
         is_here = self.is_active and is_cursor
         is_then = is_cursor and not self._ui.timeline.is_now
         is_quiet = is_marked or is_then
         ground = Ground.SELECT if is_here else Ground.QUIET if is_quiet else Ground.BASE
-        level = find_level(line.text)
+        level = _level_of(line)
         is_stderr = line.stream == "stderr"
         side = Ink.BAD if level and level.ink is Ink.BAD else Ink.WARN if is_stderr else Ink.TEXT
         drawn = Line()
@@ -173,16 +182,18 @@ class LogPane(Pane):
         start = row.offset if logs.is_wrapped else logs.column
         end = min(len(text), start + room)
         is_beside = bool(logs.query.context) and logs.query.text not in line.text
-        for piece, ink, is_match in self._pieces(text, start, end):
-            ink = Ink.DIM if is_beside and ink is Ink.TEXT else ink  # noqa: PLW2901
+        is_quiet = is_beside or line.stream == "access"
+        for piece, ink, is_match in self._pieces(_level_of(line), text, start, end):
+            ink = Ink.DIM if is_quiet and ink is Ink.TEXT else ink  # noqa: PLW2901
             drawn.put(piece, self.palette.style(ink, Ground.MATCH if is_match else ground))
         if line.cut_bytes and start + room >= len(text):
             note = f" … {fmt.size(line.cut_bytes)} more"
             drawn.put(note, self.palette.style(Ink.FAINT, ground))
 
-    def _pieces(self, text: str, start: int, end: int) -> list[tuple[str, Ink, bool]]:
+    def _pieces(
+        self, level: Level | None, text: str, start: int, end: int
+    ) -> list[tuple[str, Ink, bool]]:
         """Split the text in view at its level's word and at the matches."""
-        level = find_level(text)
         cuts = {start, end}
         if level is not None:
             cuts |= {level.start, level.end}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from ten_tui.store.arrange import Box
+    from ten_tui.store.ui import UiState
     from ten_tui.widgets.palette import Palette
 
 BAR = "▌"
@@ -30,6 +31,8 @@ class Pane(Widget):
     Pane { position: absolute; background: transparent; overflow: hidden; }
     """
 
+    _ui: UiState
+
     def __init__(self, palette: Palette, **options: str) -> None:
         """Take the palette to draw with."""
         super().__init__(id=options.get("id"))
@@ -44,6 +47,10 @@ class Pane(Widget):
     def rows(self, width: int, height: int) -> list[Line]:
         """Draw the pane: at most `height` rows, each cut or filled to `width` by the caller."""
         raise NotImplementedError
+
+    def show(self, ui: UiState) -> None:
+        """Show another state from now on."""
+        self._ui = ui
 
     def place(self, box: Box | None) -> None:
         """Put it where the arrangement says, or out of sight."""

@@ -1,7 +1,7 @@
-"""Requests a second and p99 of the door against the peer's own program, in one run.
+"""Requests a second and p99 of the door against the peer's own program and HAProxy, in one run.
 
-Both carry the same load (wrk, keep-alive, 60-byte answers) to the same small server. wrk comes
-from `apt-get install wrk`. The peer is the program TEN_PEER names, else what
+All carry the same load (wrk, keep-alive) to the same small server. wrk and haproxy are Debian's;
+without the latter its rows are left out. The peer is the program TEN_PEER names, else what
 `pip install tenement==0.2.2` brings into an environment of its own under .cache/peer.
 """
 
@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 PEER = "tenement==0.2.2"
 HOST = "a.web.localhost"
 
+SIZES = {"60 B": "/", "64 kB": "/64k"}
+CONNECTIONS = (1, 64, 256)
+
 SERVER = """
 import asyncio, os, sys, uvloop
-HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: 60\\r\\n\\r\\n"
-ANSWER = HEAD + b"x" * 60
+HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: %d\\r\\n\\r\\n"
+SMALL, LARGE = (HEAD % size + b"x" * size for size in (60, 65536))
 class Say(asyncio.Protocol):
     def connection_made(self, transport): self.transport = transport
-    def data_received(self, data): self.transport.write(ANSWER * data.count(b"\\r\\n\\r\\n"))
+    def data_received(self, data):
+        answer = LARGE if data.startswith(b"GET /64k") else SMALL
+        self.transport.write(answer * data.count(b"\\r\\n\\r\\n"))
 async def main():
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Say, "127.0.0.1", int(os.environ["PORT"]))
@@ -52,13 +57,21 @@ class Load:
     p99_ms: float
     failed: int
 
+    def better_of(self, other: Load) -> Load:
+        """Take the better figures of two measurements, and the failures of both."""
+        rate, p99_ms = max(self.rate, other.rate), min(self.p99_ms, other.p99_ms)
+        return Load(rate, p99_ms, self.failed + other.failed)
+
 
 def main() -> int:
     """Measure and print a table; 2 where something is missing."""
     parser = argparse.ArgumentParser(prog="bench_door", description=__doc__)
     parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
     parser.add_argument(
-        "--rounds", type=int, default=2, help="measurements of each; the best counts"
+        "--rounds", type=int, default=3, help="measurements of each; the best figures count"
+    )
+    parser.add_argument(
+        "--connections", type=int, nargs="*", default=CONNECTIONS, help="at once [1 64 256]"
     )
     given = parser.parse_args()
     wrk = shutil.which("wrk")
@@ -75,41 +88,58 @@ def main() -> int:
         ours = stack.enter_context(doors(folder, os.cpu_count() or 1))
         one = stack.enter_context(doors(folder, 1))
         theirs = stack.enter_context(peers(folder, peer))
-        show(
-            "connections", "program", "requests/s", "p99 ms", "failed", "rate : peer", "p99 : peer"
-        )
-        for connections in (64, 1):
-            programs = {"peer": theirs, "door x 1": one, f"door x {os.cpu_count()}": ours}
-            compare(wrk, programs, connections, given)
+        programs = {"peer": theirs, "door x 1": one, f"door x {os.cpu_count()}": ours}
+        programs |= stack.enter_context(haproxies(folder, (1, os.cpu_count() or 1)))
+        show(*COLUMNS)
+        for size, path in SIZES.items():
+            for connections in given.connections:
+                urls = {name: url + path[1:] for name, url in programs.items()}
+                compare(wrk, urls, f"{connections} x {size}", connections, given)
     return 0
 
 
 def compare(
-    wrk: str, programs: dict[str, str], connections: int, given: argparse.Namespace
+    wrk: str, programs: dict[str, str], load_name: str, connections: int, given: argparse.Namespace
 ) -> None:
     """Measure all in turns, so that what else the machine does meets all alike."""
     best: dict[str, Load] = {}
+    before = os.getloadavg()[0]
     for _ in range(given.rounds):
         for name, url in programs.items():
             load = measure(wrk, url, connections, given.seconds)
-            if name not in best or load.rate > best[name].rate:
-                best[name] = load
+            best[name] = load if name not in best else best[name].better_of(load)
     base = best["peer"]
     for name, load in best.items():
+        rival = best.get(name.replace("door", "haproxy"))
+        is_door = name.startswith("door")
         show(
-            connections,
+            load_name,
             name,
             f"{load.rate:,.0f}",
             f"{load.p99_ms:.2f}",
             load.failed,
             f"{load.rate / base.rate:.2f}",
             f"{load.p99_ms / base.p99_ms:.2f}",
+            f"{load.rate / rival.rate:.2f}" if rival and is_door else "",
         )
+    print(f"(load average before: {before:.1f})", flush=True)
+
+
+COLUMNS = (
+    "connections",
+    "program",
+    "requests/s",
+    "p99 ms",
+    "failed",
+    "rate : peer",
+    "p99 : peer",
+    "rate : HAProxy",
+)
 
 
 def show(*columns: object) -> None:
     """Print a row."""
-    widths = (12, 10, 12, 8, 8, 12, 12)
+    widths = (13, 13, 12, 9, 8, 13, 12, 16)
     print("".join(str(text).rjust(width) for text, width in zip(columns, widths, strict=True)))
 
 
@@ -161,6 +191,55 @@ def wait_for(port: int, host: str) -> str:
                 return f"http://127.0.0.1:{port}/"
         time.sleep(0.1)
     raise TimeoutError(f"nothing answers on port {port}")
+
+
+HAPROXY = """
+global
+  nbthread {threads}
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option forwardfor
+  http-reuse always
+frontend door
+  bind 127.0.0.1:{front}
+  default_backend app
+backend app
+  server a 127.0.0.1:{back}
+"""
+
+
+@contextlib.contextmanager
+def haproxies(folder: Path, counts: tuple[int, ...]) -> Iterator[dict[str, str]]:
+    """Run HAProxy with so many threads each, before a server of their own; none where it is not."""
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if program is None:
+        print("haproxy is missing, its rows are left out: apt-get install haproxy")
+        yield {}
+        return
+    back = free_port()
+    running = [
+        subprocess.Popen(
+            [sys.executable, folder / "server.py"], env={**os.environ, "PORT": str(back)}
+        )
+    ]
+    try:
+        wait_for(back, "x")
+        urls = {}
+        for threads in counts:
+            front = free_port()
+            file = folder / f"haproxy{threads}.cfg"
+            file.write_text(HAPROXY.format(threads=threads, front=front, back=back))
+            running.append(subprocess.Popen([program, "-q", "-db", "-f", file]))
+            urls[f"haproxy x {threads}"] = wait_for(front, HOST)
+        yield urls
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager

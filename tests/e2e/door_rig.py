@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.core import doorwire
 from engine.core.doorwire import (
+    AccessWanted,
     DoorHello,
     DoorMessage,
     EngineHello,
@@ -29,6 +30,7 @@ from engine.core.doorwire import (
     TableIs,
     Wake,
 )
+from engine.daemon.door_board import Board
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,8 +58,10 @@ class DoorRig:
         self.version = 0
         self.stats: dict[str, InstanceStats] = defaultdict(InstanceStats)
         self.wakes: list[str] = []
+        self.accesses: list[str] = []
         self.hellos: list[DoorHello] = []
         self.applied = 0
+        self.board: Board | None = None
         arguments = ["--listen-fd", str(self.listener.fileno()), "--control-fd"]
         arguments += [str(theirs.fileno()), "--index", "0", "--domain", domain]
         if uid is not None:
@@ -72,6 +76,8 @@ class DoorRig:
     def close(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        if self.board is not None:
+            self.board.close()
         for one in (self.listener, self.link, self.theirs):
             one.close()
 
@@ -120,17 +126,29 @@ class DoorRig:
         ready, _, _ = select.select([self.link], [], [], seconds)
         if not ready:
             return None
-        message = doorwire.decode_from_door(self.link.recv(doorwire.MESSAGE_LIMIT_BYTES))
+        data, fds, _, _ = socket.recv_fds(self.link, doorwire.MESSAGE_LIMIT_BYTES, 1)
+        message = doorwire.decode_from_door(data)
         match message:
             case DoorHello():
                 self.hellos.append(message)
+                if self.board is None:
+                    self.board = Board(fds[0])
+                for fd in fds:
+                    os.close(fd)
             case Wake(name=name):
                 self.wakes.append(name)
-            case Stats(version=version, instances=instances):
+            case AccessWanted(name=name):
+                self.accesses.append(name)
+            case Stats(version=version):
                 self.applied = version
-                for name, now in instances.items():
-                    self._add(name, now)
+                self.look()
         return message
+
+    def look(self) -> None:
+        """Read what the door has counted."""
+        if self.board is not None:
+            for name, now in self.board.read().items():
+                self._add(name, now)
 
     def _add(self, name: str, now: InstanceStats) -> None:
         total = self.stats[name]
@@ -150,6 +168,7 @@ class DoorRig:
             left = deadline - time.monotonic()
             assert left > 0, f"wakes {self.wakes}, stats {self.stats}, hellos {self.hellos}"
             self.read(min(left, 0.05))
+            self.look()
 
     # --- the client's side ---
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from tests.e2e.engine_run import free_port
 from tests.installed import installed
 
-PEER = "tenement==0.2.2"
-
 
 def peer_program() -> str:
     """Give its path. TEN_PEER names another."""
-    return os.environ.get("TEN_PEER") or str(installed("peer", PEER, "set TEN_PEER to it") / "ten")
+    return os.environ.get("TEN_PEER") or str(installed("peer", "set TEN_PEER to it") / "ten")
 
 
 class PeerServer:

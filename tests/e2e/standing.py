@@ -1,6 +1,7 @@
 """What of an engine's instances stands around: to be compared before and after."""
 
 import os
+import time
 from pathlib import Path
 
 import psutil
@@ -38,14 +39,23 @@ def held(pid: int) -> dict[str, int]:
     return found
 
 
+def settled(pid: int) -> dict[str, int]:
+    """Count them once they stay the same: a connection of a moment ago may be about to close."""
+    before: dict[str, int] = {}
+    while (now := held(pid)) != before:
+        before = now
+        time.sleep(0.2)
+    return now
+
+
 def standing(run: EngineRun) -> dict[str, object]:
     """Tell what stands around of instances; their logs, figures and own folders are to stay."""
     return {
         "processes": [each.pid for each in descendants(run)],
         "cgroups": cgroups(run),
         "mounts": leaks.look().mounts,
-        "the keeper's descriptors": held(run.pid("keeper")),
-        "the engine's descriptors": held(run.pid("engine")),
+        "the keeper's descriptors": settled(run.pid("keeper")),
+        "the engine's descriptors": settled(run.pid("engine")),
         "networks in sockets": nets.of_sockets(run.pid("keeper")),
         "records": sorted(os.listdir(run.data_dir / "run/instances")),
         "files of tenants": sorted(
@@ -62,7 +72,7 @@ def wait_same(run: EngineRun, before: dict[str, object], seconds: float = 15.0) 
 
     def differs() -> dict[str, object]:
         now = standing(run)
-        return {what: now[what] for what in before if now[what] != before[what]}
+        return {what: (before[what], now[what]) for what in before if now[what] != before[what]}
 
     try:
         wait_until(lambda: not differs(), "nothing is left behind", seconds)

@@ -24,7 +24,7 @@ class Answers(BaseHTTPRequestHandler):
         if path == "/abort":
             os.abort()
         if path == "/slow":
-            time.sleep(1.0)
+            time.sleep(float(self.path.partition("?")[2] or 1.0))
         is_spoilt = path == "/maybe" and os.path.exists(
             os.path.join(os.environ["TEN_DATA_DIR"], "spoilt")
         )

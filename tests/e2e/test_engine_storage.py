@@ -71,6 +71,22 @@ def test_who_passes_its_quota_can_only_read_until_there_is_room(engine: EngineRu
     assert engine.instance("held:x")["pid"] == pid
 
 
+def test_a_hard_quota_is_refused_where_the_file_system_keeps_none(make_engine: Make) -> None:
+    text = f"[service.held]\ncommand = '{WRITER}'\nstorage_quota_mb = 1\n"
+    run = make_engine(CONFIG)
+    run.start()
+    run.config.write_text(f"{text}storage_action = 'hard'\n")
+    wait_until(lambda: run.get("/api/v1/config").get("error", ""), "it is refused")
+    view = run.get("/api/v1/config")
+    assert (view["error_line"], view["error_key"]) == (4, "service.held.storage_action")
+    assert 'storage_action = "hard" cannot be kept here' in view["error"]
+    start(run, "told:x")  # what was in force is still
+    run.config.write_text(f"{text}storage_action = 'hard'\n[settings]\nrequire_limits = false\n")
+    wait_until(lambda: not run.get("/api/v1/config").get("error", ""), "only a warning now")
+    start(run, "held:x")
+    assert run.visit("x.held", "/write/a/2000") == (200, "written")
+
+
 def test_what_is_open_for_writing_does_not_keep_it_writable(engine: EngineRun) -> None:
     start(engine, "held:x")
     engine.visit("x.held", "/hold/log")
@@ -87,3 +103,10 @@ def test_who_passes_its_quota_is_stopped(engine: EngineRun) -> None:
     engine.visit("x.ended", "/write/a/2000")
     engine.wait_state("ended:x", "stopped", seconds=45)
     assert is_told(engine, "ended:x", "is stopped: it stores more than its quota")
+    for _ in range(3):
+        assert engine.visit("x.ended", "/write/b/1")[0] == 503
+    assert is_told(engine, "ended:x", "are answered 503: it stores more than its quota")
+    assert engine.state("ended:x") == "stopped", "no request wakes it"
+    assert not (engine.data_dir / "ended/x/b").exists()
+    (engine.data_dir / "ended/x/a").unlink()
+    wait_until(lambda: engine.visit("x.ended", "/write/b/1")[0] == 200, "there is room", 30)

@@ -70,6 +70,8 @@ def test_what_was_planned_is_so(engine: EngineRun, service: str) -> None:
     assert live["main_pid"] == engine.instance(f"{service}:a")["pid"]
     assert live["unread"] == []
     assert live["main_pid"] in {each["pid"] for each in live["processes"]}
+    memory = live["usage"].get("memory.current") or live["usage"]["resident"]
+    assert int(memory) > 0
     own = {each["kind"] for each in live["namespaces"] if each["is_own"]}
     if service == "plain":
         assert own == set()

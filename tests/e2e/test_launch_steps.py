@@ -20,6 +20,7 @@ from engine.kernel.syscalls.steps import STEPS
 from tests.e2e.engine_run import EngineRun
 from tests.e2e.sabotaged import REFUSED
 from tests.e2e.standing import standing, wait_same
+from tests.poor import open_the_way
 from tests.require import require, require_program, require_root
 
 ROOT = Path(__file__).parents[2]
@@ -85,8 +86,8 @@ def run(tmp_path: Path) -> Iterator[SabotagedRun]:
     require(find_tree() is not None, "no cgroup v2 tree is writable", "run on a host with one")
     folder = tmp_path / "run"
     folder.mkdir()
-    for each in (folder, tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        each.chmod(0o711)  # pytest closes them to others
+    folder.chmod(0o711)
+    open_the_way(tmp_path)
     image = tmp_path / "image"
     (image / "bin").mkdir(parents=True)
     shutil.copy(require_program("busybox", "busybox-static"), image / "bin/sleep")

@@ -67,6 +67,10 @@ def test_the_past_outlives_the_engine_and_is_shown(make_engine: Make) -> None:
     assert table[0] == "time,min,max,mean,last"
     assert len(table) > 3
     assert json.loads(ten(run, "host", "cpu", "--json").stdout)["unit"] == "cores"
+    assert points(run, "memory", "services/api")[: len(before)] == before, "it is the only one"
+    assert ten(run, "api", "memory", "--since", "5m").stdout.startswith("api memory, bytes ")
+    assert "No metrics of nobody" in ten(run, "nobody", "cpu").stderr
+    assert run.request("GET", "/api/services/%2e%2e/metrics?name=cpu")[0] == 404
     assert re.search(r"^memory +bytes$", ten(run, "api:alice").stdout, re.MULTILINE)
 
     purged = ten(run, "api:alice", "--purge")

@@ -29,6 +29,7 @@ from tests.e2e.world import (
 from tests.kernel import probe
 from tests.kernel.probe.expected import EXPECTED, LEVELS
 from tests.kernel.probe.system import libc
+from tests.poor import open_the_way
 from tests.require import require_program
 
 SOURCES = Path(probe.__file__).parent
@@ -50,6 +51,7 @@ KINDS = {
     "process": 'isolation = "process"',
     "namespace": "",
     "strict": 'hardening = "strict"',
+    "rootfs": 'hardening = "strict"\nrootfs = "{image}"\nmounts = {mounts}',
     "private": 'hardening = "strict"\nnetwork = "private"',
     "outbound": 'hardening = "strict"\nnetwork = "outbound"',
     "sandbox": 'isolation = "sandbox"',
@@ -72,6 +74,14 @@ restart = "never"
 [service.strict]
 command = "{command}"
 hardening = "strict"
+restart = "never"
+
+[service.rootfs]
+command = "{rooted}"
+hardening = "strict"
+rootfs = "{image}"
+mounts = {mounts}
+workdir = "/tries"
 restart = "never"
 
 [service.private]
@@ -166,6 +176,25 @@ def first_disk() -> int:
     return os.makedev(int(lines[0][0]), int(lines[0][1])) if lines else 0
 
 
+def make_image(folder: Path) -> Path:
+    """Make a root in which the host's programs are found where they are: see `programs`."""
+    image = folder / "image"
+    image.mkdir()
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if os.path.islink(f"/{name}"):
+            (image / name).symlink_to(os.readlink(f"/{name}"))
+    return image
+
+
+def programs() -> list[str]:
+    """List what an image from `make_image` has to have mounted."""
+    python = os.path.realpath(sys.base_prefix)
+    own = [] if python.startswith("/usr") else [python]
+    held = [f"/{name}" for name in ("usr", "bin", "sbin", "lib", "lib64")]
+    wanted = [*(each for each in held if os.path.isdir(each) and not os.path.islink(each)), *own]
+    return [f"{each}:{each}" for each in wanted]
+
+
 class Probed:
     """Runs the tries as an instance of a level, beside other tenants, when first asked for it."""
 
@@ -184,6 +213,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
     """Start the engine, another tenant and what the host has."""
     folder = tmp_path_factory.mktemp("probe")
     folder.chmod(0o755)  # a user of its own has to come in
+    shutil.copytree(SOURCES, folder / "tries", ignore=shutil.ignore_patterns("__pycache__"))
     for path in SOURCES.glob("*.py"):
         shutil.copy(path, folder / path.name)
     command = f"{sys.executable} -S tries.py facts.json {{data_dir}}/{{name}}/{{id}}/result.json"
@@ -191,6 +221,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
     config = CONFIG.format(
         python=sys.executable,
         command=command,
+        rooted=command.replace(sys.executable, os.path.realpath(sys.executable)),
+        image=make_image(folder),
+        mounts=json.dumps([f"{folder}/tries:/tries", *programs()]),
         marker=MARKER,
         secret=SECRET,
         private_port=private_port,
@@ -210,7 +243,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
         undo.enter_context(serving_at(engine.instance("open:x")["pid"]))
         facts = outside.facts | about_engine(engine) | {"private_port": private_port}
         facts |= {"place_port": PORT, "places": places(engine)}
-        (folder / "facts.json").write_text(json.dumps(facts))
+        for place in (folder, folder / "tries"):
+            (place / "facts.json").write_text(json.dumps(facts))
         yield Probed(engine)
 
 
@@ -310,13 +344,15 @@ def test_the_engine_follows_no_link_in_an_instances_folder(
     """What it counts, gives away with the folder and removes with it is the instance's own."""
     if level == "sandbox":
         require_program("runsc")
-    for each in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        each.chmod(0o711)  # pytest closes them to others
+    open_the_way(tmp_path)
     bait = tmp_path / "bait"
     bait.mkdir()
     (bait / "file").write_bytes(b"x" * (3 << 20))
     links = LEAVE_LINKS.replace("{bait}", str(bait))
-    config = f"[service.{level}]{links}{KINDS[level]}\n"
+    kind = KINDS[level]
+    if level == "rootfs":
+        kind = kind.format(image=make_image(tmp_path), mounts=json.dumps(programs()))
+    config = f"[service.{level}]{links}{kind}\n"
     engine = another
     engine.config.write_text(config)
     tried = results.engine.data_dir / "run/gvisor.json"

@@ -1,5 +1,6 @@
 """Ordinary programs live in every isolation: they start, serve or run, and are stopped whole."""
 
+import json
 import os
 import shutil
 import sys
@@ -79,6 +80,18 @@ def test_a_go_program_serves(serve: Callable[..., EngineRun]) -> None:
     program = require_program("webhook")
     engine = serve(f"{program} -hooks hooks.json -ip 127.0.0.1 -port {{port}} -verbose")
     assert engine.visit("x.app", "/hooks/run") == (200, "FROM A CHILD\n")
+    stop(engine)
+
+
+def test_promtool_checks_what_prometheus_serves_by(serve: Callable[..., EngineRun]) -> None:
+    """A large Go program with files mapped into its memory, and the tool that comes with it."""
+    require_program("promtool", "prometheus")
+    engine = serve("sh prometheus.sh {port} {data_dir}/app/x", 'health = "/-/ready"')
+    assert " SUCCESS: prometheus.yml is valid prometheus config file syntax" in engine.lines(
+        "app:x"
+    )
+    status, text = engine.visit("x.app", "/api/v1/query?query=vector(41)%2B1")
+    assert (status, json.loads(text)["data"]["result"][0]["value"][1]) == (200, "42")
     stop(engine)
 
 

@@ -17,7 +17,6 @@ from tests.e2e.engine_run import EngineRun, wait_until
 from tests.installed import installed
 from tests.require import require_root
 
-CHECKER = "cepheus-engine==1.1.1"
 CONFIG = """
 [service.checker]
 command = "sh enumerate.sh"
@@ -32,7 +31,7 @@ LEVELS = {"namespace": "", "strict": 'hardening = "strict"'}
 @pytest.fixture
 def checker() -> Path:
     require_root()
-    return installed("checker", CHECKER)
+    return installed("checker")
 
 
 def enumerator(checker: Path) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.engine_run import EngineRun, wait_until
+from tests.e2e.engine_run import TENANT, EngineRun, wait_until
 from tests.require import require_program, require_root
+from tests.tui.pty_console import Terminal
 
 TEN = Path(sys.executable).parent / "ten"
 CONFIG = """
@@ -29,6 +30,16 @@ tick = ["a"]
 
 [console]
 banner = "far away"
+"""
+
+SERVES = f"""
+[settings]
+data_dir = "data"
+[service.api]
+command = "{TENANT}"
+isolation = "process"
+[instances]
+api = ["a"]
 """
 
 
@@ -127,6 +138,37 @@ def test_a_stream_goes_through_and_nothing_is_left_when_its_reader_goes(
         return not any("bridge" in line and mark in line for line in lines)
 
     wait_until(is_gone, "ssh and bridge have gone")
+
+
+def test_two_hosts_in_one_console(
+    make_engine: Callable[[str], EngineRun], login: Path, tmp_path: Path
+) -> None:
+    one, other = make_engine(SERVES), make_engine(SERVES)
+    hosts = []
+    for run in (one, other):
+        run.start()
+        run.wait_state("api:a", "healthy")
+        hosts += ["--host", f"root@engine-host:{run.folder}"]
+    before = [run.instance("api:a")["pid"] for run in (one, other)]
+    environ = {"TEN_SSH": str(login), "HOME": str(tmp_path), "XDG_RUNTIME_DIR": ""}
+    argv = ["-P", "-m", "ten_tui.cli", *hosts]
+    with Terminal(argv, (160, 40), **environ) as terminal:
+        terminal.until("\u25cf1", 30)
+        terminal.until("started", 30)
+        terminal.press("H")
+        terminal.press("jr")
+        wait_until(lambda: other.instance("api:a").get("pid") not in (before[1], None, 0), "anew")
+        assert one.instance("api:a")["pid"] == before[0]
+        terminal.press("H")
+        assert other.stop() == 0
+        terminal.until("away", 20)
+        other.start()
+        end = time.monotonic() + 30
+        while "away" in terminal.text:
+            assert time.monotonic() < end, terminal.text
+            terminal.read(0.1)
+        terminal.press("q")
+        assert terminal.wait_gone(10)
 
 
 def test_what_fails_over_there_is_said_here(

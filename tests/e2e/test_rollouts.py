@@ -9,12 +9,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 import pytest
 
+from engine.core.wire import Snapshot, Update
+from engine.core.wire_rollout import RolloutChanged, RolloutView
+from ten_tui.client import Endpoint, connect
 from tests.e2e.engine_run import TENANT, EngineRun, wait_until
 
 Make = Callable[[str], EngineRun]
@@ -152,6 +155,52 @@ def test_blue_green_moves_all_at_once_and_back_again_with_what_was_recorded(
         wait_rollout(run, "promoted")
         assert run.visit("api")[1] == "one"  # though the file says otherwise
     assert (asked.failed, set(asked.answers)) == (0, {"one", "two"})
+
+
+def test_an_abort_is_undone_and_consoles_are_told(make_engine: Make) -> None:
+    run = started(make_engine)
+    say(run, "two", f"{TENANT} --lines 20")
+    endpoint = Endpoint(socket=str(run.data_dir / "run/ten.sock"))
+    with connect(endpoint) as client, closing(client.stream()) as stream:
+        snapshot = next(stream)
+        assert isinstance(snapshot, Snapshot)
+        assert snapshot.rollouts == ()
+        roll(run, "v2", "canary", steps="25,100", pause="60s", min_requests=5)
+        wait_rollout(run, "observing")
+        aborted = order(run, "abort")[1]
+        assert (aborted["state"], aborted["reason"]) == ("rolling back", "aborted by root")
+        assert order(run, "undo")[0] == 200
+        found = wait_rollout(run, "observing")
+        assert (found["weights"], found["step"]) == ({"api:v1": 75, "api:v2": 25}, 1)
+        order(run, "abort")
+        wait_rollout(run, "aborted")
+        assert order(run, "undo")[0] == 200  # also when all of it is gone
+        wait_rollout(run, "observing")
+        order(run, "abort")
+        wait_rollout(run, "aborted")
+        view = run.get("/api/rollouts/api")
+        told = told_until(stream, view["since"])
+    # Of what nobody has read yet only the newest is kept: the others may have been passed over.
+    every = {"starting", "observing", "rolling back", "aborted"}
+    assert {"aborted"} <= {one.state for one in told} <= every
+    assert (told[-1].shares, told[-1].max_errors, told[-1].actor) == ((25, 100), 0.01, "root")
+    difference = run.get("/api/rollouts/api/difference")
+    assert [each[0] for each in difference["settings"]] == ["command", "env.WORD"]
+    assert [each[:2] for each in difference["lines"]] == [["line # of #", 0]]
+    run.request("PUT", "/api/instances/api:v1/weight", {"weight": 50})
+    status, refused = order(run, "undo")
+    assert (status, "is not as its rollout has left it" in refused["error"]) == (409, True)
+
+
+def told_until(stream: Iterator[Update], since: float) -> list[RolloutView]:
+    """Read what consoles are told until they know of a state since a time."""
+    told: list[RolloutView] = []
+    for update in stream:
+        if isinstance(update, RolloutChanged):
+            told.append(update.rollout)
+            if update.rollout.since >= since:
+                return told
+    return told
 
 
 def test_what_is_recorded_outlives_the_engine_and_the_file(make_engine: Make) -> None:

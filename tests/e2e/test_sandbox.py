@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.e2e.engine_run import TENANT, EngineRun, wait_until
 from tests.e2e.standing import descendants, standing, wait_same
+from tests.e2e.test_engine_frozen import frozen, group_of
 from tests.require import require_program, require_root
 
 Make = Callable[[str], EngineRun]
@@ -136,6 +139,9 @@ cat /etc/shadow && echo empty"""
     found = run.get("/api/instances/app:x/inspect")
     assert found["live"]["runtime"].startswith("gVisor, platform ")
     assert found.get("mismatches", []) == []
+    command = [sys.executable, "-P", "-m", "ten_tui.cli", "--data-dir", str(run.data_dir)]
+    text = subprocess.run([*command, "inspect", "app:x"], capture_output=True, text=True).stdout
+    assert "runsc, as the host sees it; the program's own is in gVisor's kernel" in text
 
 
 def test_tenants_do_not_see_each_others_files(make_engine: Make) -> None:
@@ -249,6 +255,30 @@ def test_a_request_wakes_it(make_engine: Make) -> None:
     assert run.visit("new.web", timeout=40) == (200, "ok")
 
 
+def test_it_is_frozen_whole_measured_and_thawed(make_engine: Make) -> None:
+    """All of runsc is in the instance's cgroup: it counts, and it stands still."""
+    run = make_engine(CONFIG + "freeze_after = 1\n")
+    run.start()
+    assert run.spawn("web:a")[0] == 200
+    pid = run.wait_state("web:a", "healthy", "frozen", seconds=40)["pid"]
+    members = set(map(int, (group_of(pid) / "cgroup.procs").read_text().split()))
+    assert members == {each.pid for each in descendants(run)}
+    frozen(run, "web:a")
+    lines = len(run.lines("web:a"))
+    time.sleep(0.5)
+    assert len(run.lines("web:a")) == lines
+    assert run.visit("a.web") == (200, "ok")
+    assert run.instance("web:a")["pid"] == pid
+
+    def points() -> list[list[float]]:
+        path = "/api/instances/web:a/metrics?name=memory&since=1m"
+        found: list[list[float]] = run.get(path)["points"]
+        return found
+
+    wait_until(points, "it is measured")
+    assert points()[-1][1] > 20 << 20, "gVisor's kernel and the program, not the shell before them"
+
+
 def test_the_platform_is_tried_once_and_remembered(make_engine: Make) -> None:
     run = serving(make_engine, "a", "b")
     path = run.data_dir / "run/gvisor.json"
@@ -301,9 +331,9 @@ def test_the_hosts_network_may_be_asked_for(make_engine: Make) -> None:
 # Ordinary programs.
 
 
-def programs(make_engine: Make, command: str) -> EngineRun:
+def programs(make_engine: Make, command: str, more: str = "") -> EngineRun:
     config = f"[service.app]\ncommand = '{command}'\nisolation = 'sandbox'\nstartup_timeout = 60\n"
-    run = make_engine(config)
+    run = make_engine(config + more)
     for path in PROGRAMS.iterdir():
         shutil.copy(path, run.folder / path.name)
     run.start()
@@ -323,12 +353,15 @@ def test_python_with_pools_of_threads_and_processes_serves(make_engine: Make) ->
     assert run.visit("x.app") == (200, "656700 ['3', '2', '1'] seen True")
 
 
-def test_a_go_program_serves(make_engine: Make) -> None:
-    program = require_program("webhook")
-    command = f"{program} -hooks hooks.json -ip 127.0.0.1 -port {{port}} -verbose"
-    run = programs(make_engine, command)
+def test_promtool_checks_what_prometheus_serves_by(make_engine: Make) -> None:
+    require_program("promtool", "prometheus")
+    command = "sh prometheus.sh {port} {data_dir}/app/x"
+    run = programs(make_engine, command, 'health = "/-/ready"\n')
     run.wait_state("app:x", "healthy", seconds=60)
-    assert run.visit("x.app", "/hooks/run") == (200, "FROM A CHILD\n")
+    assert run.visit("x.app", "/-/ready") == (200, "Prometheus Server is Ready.\n")
+    run.stop_instance("app:x")
+    wait_until(lambda: run.state("app:x") in ("", "stopped"), "it is stopped")
+    assert own_processes(run, "app:x") == []
 
 
 def test_a_shell_with_jobs_and_a_daemon_is_ended_whole(make_engine: Make) -> None:

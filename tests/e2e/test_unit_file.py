@@ -1,4 +1,4 @@
-"""What docs/ten.service takes away is nothing the engine needs."""
+"""What the unit of `ten install` takes away is nothing the engine needs."""
 
 import errno
 import os
@@ -16,7 +16,9 @@ from tests.e2e.engine_run import TENANT
 from tests.e2e.world import HOST, OUTSIDE, PORT, EngineThere, world
 from tests.require import require_program, require_root
 
-UNIT = Path(__file__).parents[2] / "docs" / "ten.service"
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "ten_tui" / "cli" / "tenement.service"
+GROUP = UNIT.with_name("tenement-instances.service")
 GUEST = f"{sys.executable} -S {Path(__file__).parent / 'guest.py'}"
 CONFIG = f"""
 [service.web]
@@ -102,7 +104,7 @@ class UnitRun(EngineThere):
             [*filter_, "setpriv", less, *self.command(*arguments, doors=doors)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(UNIT.parents[1])},
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
             cwd=self.folder,
         )
 
@@ -139,8 +141,9 @@ def test_the_engine_works_with_what_the_unit_leaves_it(run: UnitRun) -> None:
 
 def test_the_unit_gives_what_the_engine_asks_of_systemd() -> None:
     text = UNIT.read_text().splitlines()
-    for line in ("Delegate=yes", "Type=notify", "KillMode=mixed"):
+    for line in ("Requires=tenement-instances.service", "Type=notify", "KillMode=mixed"):
         assert line in text
+    assert "Delegate=yes" in GROUP.read_text().splitlines()
 
 
 def test_systemd_finds_little_that_could_still_be_taken_away() -> None:
@@ -150,4 +153,4 @@ def test_systemd_finds_little_that_could_still_be_taken_away() -> None:
     command = ["systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=67"]
     done = subprocess.run([*command, str(UNIT)], capture_output=True, text=True)
     assert done.returncode == 0, [*done.stdout.splitlines()[-1:], done.stderr]
-    assert "Overall exposure level for ten.service" in done.stdout
+    assert "Overall exposure level for tenement.service" in done.stdout

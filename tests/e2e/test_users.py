@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.e2e.engine_run import EngineRun, wait_until
+from tests.poor import open_the_way
 from tests.require import require, require_root
 
 PYTHON = "/usr/bin/python3"
@@ -59,8 +60,7 @@ Make = Callable[[str], EngineRun]
 def engine(make_engine: Make, tmp_path: Path, request: pytest.FixtureRequest) -> EngineRun:
     require_root()
     require(os.path.exists(PYTHON), "no system Python", "apt-get install python3")
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o711)  # pytest closes them to others
+    open_the_way(tmp_path)
     isolation = getattr(request, "param", "namespace")
     run = make_engine("")
     text = CONFIG.replace("{python}", PYTHON).replace("{folder}", str(run.folder))

@@ -1,6 +1,7 @@
-"""A tenant's program that stores what it is told to: `/write/NAME/KIB`, `/hold/NAME`."""
+"""A tenant's program that stores what it is told to: see `obey`."""
 
 import errno
+import fcntl
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import BinaryIO
@@ -19,6 +20,11 @@ def obey(words: list[str]) -> str:
             case ["hold", name]:
                 held.append(open(os.path.join(folder, name), "wb"))  # noqa: SIM115
                 return "held"
+            case ["leave", name]:  # its project: FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR
+                with open(os.path.join(folder, name), "rb") as file:
+                    found = fcntl.ioctl(file, 0x801C581F, bytes(28))
+                    fcntl.ioctl(file, 0x401C5820, found[:12] + bytes(4) + found[16:])
+                return "left"
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, "?")
     return "?"

@@ -1,6 +1,8 @@
 """What a configuration asks for and the host cannot give is refused at load."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from engine.core.config import parse_config
 from engine.core.errors import SpecError
 from engine.core.spec import Isolation
 from engine.runtime import host
-from engine.runtime.trial import carry_out, try_out
+from engine.runtime.trial import PLACE, carry_out, try_out
 from tests.kernel.harness import wait_for
 from tests.poor import SWITCHED_OFF, USED_UP, require_poor
 from tests.require import require_program, require_root
@@ -121,6 +123,18 @@ def test_networks_that_cannot_be_had_are_refused_in_their_place(tmp_path: Path) 
     assert check(tmp_path, CONFIG, NO_NETWORKS).returncode == 0
 
 
+def test_the_freezer_that_cannot_be_had_is_refused_in_its_place(tmp_path: Path) -> None:
+    require_root()
+    require_program("unshare", "util-linux")
+    text = '[service.api]\ncommand = "true"\nisolation = "process"\nfreeze_after = 5\n'
+    assert check(tmp_path, text, []).returncode == 0
+    hide = 'umount -l -R /sys/fs/cgroup && exec "$@"'
+    done = check(tmp_path, text, ["unshare", "--mount", "sh", "-c", hide, "sh"])
+    assert done.returncode == 1
+    assert "freeze_after needs a cgroup v2 tree" in done.stderr
+    assert "line 4, column 16" in done.stderr
+
+
 def test_low_ports_of_the_host_are_refused_without_root(tmp_path: Path) -> None:
     require_poor()
     ordinary = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
@@ -184,7 +198,8 @@ def test_a_sandbox_is_tried_at_load(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["tenement.toml"], "nothing is written"
 
 
-def test_a_try_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_try_that_is_ended_leaves_nothing(tmp_path: Path, number: int) -> None:
     require_root()
     hangs = tmp_path / "runsc"
     hangs.write_text("#!/bin/sh\necho begun > /dev/stderr\nexec sleep 1000\n")
@@ -195,13 +210,38 @@ def test_a_try_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
     trial = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(own)})
     try:
         wait_for(lambda: any("1000" in each.cmdline() for each in below(trial.pid)))
-        trial.terminate()
-        assert trial.wait(5) == 1
+        if number == signal.SIGKILL:
+            for each in [psutil.Process(trial.pid), *below(trial.pid)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()  # as systemd ends a service
+        trial.send_signal(number)
+        assert trial.wait(5) == (1 if number == signal.SIGTERM else -number)
     finally:
         trial.kill()
         trial.wait()
     assert list(own.iterdir()) == []
+    assert list(Path(PLACE).glob("ten-trial-*")) == []
 
 
 def below(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
+
+
+def test_a_hard_quota_needs_the_filter_that_keeps_a_program_in_it() -> None:
+    text = '[service.api]\ncommand = "x"\nstorage_quota_mb = 1\nstorage_action = "hard"\n'
+    for more, is_free in (("", False), ('hardening = "off"\n', True)):
+        lacks = host.check(parse_config(text + more, path="/t/tenement.toml"), is_tried=False)
+        said = [each for each in lacks if "filter of system calls" in each.reason]
+        assert bool(said) is is_free
+        assert all(each.is_refused for each in said)
+        assert all(each.place == ("service", "api", "storage_action") for each in said)
+
+
+def test_a_way_to_do_without_is_not_offered_to_whom_has_taken_it(tmp_path: Path) -> None:
+    text = CONFIG + 'storage_action = "hard"\nstorage_quota_mb = 1\n'
+    offered = "settings.require_limits = false"
+    refused = check(tmp_path, text, [])
+    assert (refused.returncode, offered in refused.stderr) == (1, True)
+    taken = check(tmp_path, f"{text}[settings]\nrequire_limits = false\n", [])
+    assert (taken.returncode, offered in taken.stderr + taken.stdout) == (0, False)
+    assert 'storage_action = "hard" cannot be kept here' in taken.stderr + taken.stdout

@@ -49,6 +49,10 @@ CASES: dict[str, tuple[list[int], str]] = {
     "adjtimex": ([159, 0], "EPERM"),  # EFAULT
     "syslog": ([103, 99, 0, 0], "EPERM"),  # EINVAL
     "quotactl_fd": ([443, -1, 0, 0, 0], "EPERM"),  # EBADF
+    "file_setattr": ([469, -100, 0, 0, 0, 0], "EPERM"),  # EFAULT
+    "leave a project": ([16, 0, 0x401C5820, 0], "ENOTSUP"),  # EFAULT or ENOTTY
+    "set a file's flags, junk above": ([16, 0, JUNK | 0x40086602, 0], "ENOTSUP"),  # likewise
+    "set a file's flags by 32 bits": ([16, 0, 0x40046602, 0], "ENOTSUP"),  # ENOTTY
     "clone3": ([435, 0, 0], "ENOSYS"),  # EINVAL
     "clone into a user namespace": ([56, NEWUSER | THREAD, 0, 0, 0, 0], "EPERM"),  # EINVAL
     "clone with junk above": ([56, JUNK | NEWPID | THREAD, 0, 0, 0, 0], "EPERM"),  # EINVAL

@@ -18,6 +18,7 @@ from engine.core.lifecycle import (
     Command,
     Drained,
     Exited,
+    Freeze,
     Idle,
     Kill,
     Launch,
@@ -27,12 +28,14 @@ from engine.core.lifecycle import (
     LifeEvent,
     Policy,
     Process,
+    Quiet,
     Restart,
     Route,
     Shutdown,
     Start,
     Stop,
     Terminate,
+    Thaw,
     Timer,
     TimerFired,
     Undo,
@@ -52,6 +55,7 @@ WISHES = st.one_of(
     st.builds(Restart),
     st.builds(Undo),
     st.builds(Idle),
+    st.builds(Quiet),
 )
 EXITS = st.one_of(
     st.builds(Exited, st.integers(0, 3)),
@@ -71,6 +75,7 @@ class World:
         self.kills = 0
         self.is_open = False
         self.is_watched = False
+        self.is_still = False
         self.timers: dict[Timer, float] = {}
 
     def forget(self) -> None:
@@ -84,11 +89,10 @@ class World:
                 assert not self.is_alive
                 assert not self.is_launching
                 self.is_launching = True
-            case Terminate():
+            case Terminate() | Kill():
                 assert self.is_alive
-            case Kill():
-                assert self.is_alive
-                self.kills += 1
+                assert not self.is_still, "what is frozen hears no signal"
+                self.kills += isinstance(command, Kill)
             case Route(is_open=is_open):
                 assert is_open is not self.is_open
                 self.is_open = is_open
@@ -104,6 +108,16 @@ class World:
                 self.is_watched = False
             case AwaitDrain():
                 pass
+            case Freeze() | Thaw():
+                self.stand_still(command)
+
+    def stand_still(self, command: Freeze | Thaw) -> None:
+        if isinstance(command, Freeze):
+            assert self.is_alive
+            assert not self.is_open
+        else:
+            assert self.is_still
+        self.is_still = isinstance(command, Freeze)
 
 
 class LifeMachine(RuleBasedStateMachine):
@@ -188,6 +202,20 @@ class LifeMachine(RuleBasedStateMachine):
             self.answer_launch(is_good=True)
         self.play(CheckPassed())
 
+    @precondition(lambda self: self.life.state is State.HEALTHY)
+    @rule()
+    def freeze(self) -> None:
+        self.play(Quiet())
+        assert not self.world.is_still, "a door may still have a request for it"
+        self.play(Drained())
+        assert self.world.is_still
+
+    @precondition(lambda self: self.life.state is State.FROZEN)
+    @rule()
+    def a_request_comes(self) -> None:
+        self.play(Start(By.REQUEST))
+        assert self.life.state is State.HEALTHY
+
     @precondition(lambda self: self.life.state in ROUTED)
     @rule()
     def sicken(self) -> None:
@@ -232,13 +260,15 @@ class LifeMachine(RuleBasedStateMachine):
             now=self.now,
             policy=self.policy,
         )
+        # The engine reads the freezer of what it takes up, before anything else.
+        self.world.is_still = self.world.is_still and self.life.stands_still
         self.obey(commands)
 
     @rule(event=EXITS)
     def exit_while_the_engine_is_away(self, event: Exited) -> None:
         if self.world.is_alive:
             self.world.forget()
-            self.world.is_alive = False
+            self.world.is_alive = self.world.is_still = False
             self.life, commands = adopt(
                 self.life,
                 has_process=True,
@@ -275,6 +305,7 @@ class LifeMachine(RuleBasedStateMachine):
         life, world = self.life, self.world
         assert world.timers == life.timers
         assert world.is_watched == life.is_watched
+        assert world.is_still == life.stands_still
         assert world.is_launching == (life.process is Process.LAUNCHING)
         assert world.is_alive == (life.process in {Process.RUNNING, Process.ENDING})
 
@@ -296,7 +327,7 @@ class LifeMachine(RuleBasedStateMachine):
         passing = {State.DRAINING, State.UNHEALTHY, State.BACKOFF}
         if self.policy.startup_seconds > 0:
             passing |= {State.STARTING}
-        if life.state in passing:
+        if life.state in passing or life.awaits_drain:
             assert life.timers or life.process is Process.LAUNCHING
         if life.process is Process.ENDING:
             assert Timer.GRACE in life.timers
@@ -310,7 +341,7 @@ class LifeMachine(RuleBasedStateMachine):
     def a_refused_wake_names_a_time(self) -> None:
         refusal = wake_refusal(self.life, self.now)
         assert refusal is None or refusal[1] >= 0
-        if self.life.state in ROUTED or self.life.state is State.ASLEEP:
+        if self.life.state in ROUTED | {State.ASLEEP, State.FROZEN}:
             assert refusal is None
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from engine.core.loglines import LineReader
 from engine.core.logquery import compile_query
 from engine.core.logsegment import LineFilter
-from tests.rings import ERR, OUT, MemorySnapshot, RingModel, Write
+from engine.core.ring import Stream
+from tests.rings import MemorySnapshot, RingModel, Write
 
 pieces = st.lists(
     st.sampled_from(
@@ -18,7 +19,7 @@ writes = st.lists(
     st.builds(
         Write,
         data=pieces.filter(bool),
-        stream=st.sampled_from([OUT, ERR]),
+        stream=st.sampled_from(list(Stream)),
         is_cut=st.integers(0, 4).map(lambda n: n == 0),
     ),
     max_size=25,
@@ -55,7 +56,7 @@ def test_windows_are_those_of_the_model(found: list[Write], first: int, count: i
     writes,
     st.integers(0, 20),
     st.booleans(),
-    st.sampled_from(["", "stdout", "stderr"]),
+    st.sampled_from(["", "stdout", "stderr", "access"]),
     st.sampled_from([("", {}), ("needle", {}), ("n.*e", {"is_regex": True}), ("A", {})]),
     st.integers(0, 25),
     st.integers(0, 25),

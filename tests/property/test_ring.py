@@ -61,7 +61,7 @@ class RingMachine(RuleBasedStateMachine):
         is_open = self.ring.tally().is_open
         self.now += 5_000_000
         self.ring.end_lines()
-        for stream in Stream:
+        for stream in (Stream.STDOUT, Stream.STDERR):
             if is_open[stream]:
                 self.model.write(b"\n", stream, self.ring._noted_ns)
 

@@ -28,8 +28,10 @@ from engine.core.wire import (
     Update,
     Why,
 )
+from engine.core.wire_rollout import RolloutChanged, RolloutView
 from tests.tui.demo import ACCESS, CONFIG, QUIET, T0, demo_instances, sample_of
 from tests.tui.fake_client import FakeClient
+from tests.tui.fake_rollouts import canary
 
 
 @dataclass
@@ -60,6 +62,7 @@ class FakeEngine:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     busy: float = 1.0
     changed: threading.Condition = field(default_factory=threading.Condition)
+    rollouts: dict[str, RolloutView] = field(default_factory=dict)
     queues: list[list[Update]] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
     generation: int = 0
@@ -139,7 +142,15 @@ class FakeEngine:
             config=self.config,
             events=list(self.events),
             consoles=self.consoles,
+            rollouts=tuple(self.rollouts.values()),
         )
+
+    def roll(self, service: str, **fields: object) -> RolloutView:
+        """Change a rollout, and tell."""
+        view = msgspec.structs.replace(self.rollouts[service], **fields)
+        self.rollouts[service] = view
+        self.send(RolloutChanged(rollout=view))
+        return view
 
     def change(self, name: str, **fields: object) -> None:
         self.instances[name] = msgspec.structs.replace(self.instances[name], **fields)
@@ -242,6 +253,13 @@ def demo_engine(**more: object) -> FakeEngine:
                 command=command,
             )
         )
+    return engine
+
+
+def rolling_engine(**more: object) -> FakeEngine:
+    """The small host, its api under rollout."""
+    engine = demo_engine()
+    engine.rollouts["api"] = canary(**more)
     return engine
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -19,16 +19,21 @@ from engine.core.wire import (
     LogWindow,
     Sample,
     Samples,
+    Snapshot,
     State,
     Update,
 )
 from tests.tui.demo import QUIET, sample_of
+from tests.tui.fake_rollouts import answer
 from tests.tui.looks import demo_inspection, demo_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tests.tui.fake import FakeEngine
+
+
+T = TypeVar("T")
 
 
 class FakeClient:
@@ -46,6 +51,10 @@ class FakeClient:
         with self.engine.changed:
             self.is_closed = True
             self.engine.changed.notify_all()
+
+    def snapshot(self) -> Snapshot:
+        self._check()
+        return self.engine.snapshot()
 
     def stream(self) -> Iterator[Update]:
         self._check()
@@ -125,6 +134,16 @@ class FakeClient:
         self._act("set", name, dict(texts))
         return None
 
+    def deploy(self, service: str, version: str, *, weight: int, timeout: int) -> object:
+        self._check()
+        self.engine.calls.append(("deploy", f"{service}:{version}", weight))
+        return None
+
+    def ask(self, method: str, path: str, shape: type[T], body: object = None) -> T:
+        self._check()
+        value = answer(self.engine, method, path, body)
+        return msgspec.convert(msgspec.to_builtins(value), shape)
+
     def inspect(self, name: str) -> object:
         self._check()
         self.engine.calls.append(("inspect", name))
@@ -157,6 +176,8 @@ class FakeClient:
         self, name: str, metrics: Sequence[str], *, since: float, until: float, step: int = 0
     ) -> list[KeptMetric]:
         self._check()
+        if name == "host":
+            raise NotFound("nothing is kept of this host")
         self.engine.asked.append(("kept", name, tuple(metrics), since, until, step))
         wanted = plan_range(since, until, self.engine.now(), step)
         fields = {each.name: each.field for each in INSTANCE_METRICS}

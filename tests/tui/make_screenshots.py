@@ -25,25 +25,29 @@ from engine.core.errors import TenError
 from engine.core.wire import State
 from ten_tui.app import TenApp
 from ten_tui.asking import Client
-from ten_tui.client import Endpoint, connect
+from ten_tui.client import Endpoint, connect, rollouts
 from tests.tui.fake import demo_engine
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "screenshots"
 UP_SECONDS = 40
+ROLLING_SECONDS = 25.0
+SEEN_SECONDS = 3.0
+"""What was before is fetched by then."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: its name, size, theme, and what is pressed before."""
+    """One picture: its name, size, theme, and what is pressed before it and after."""
 
     name: str
     size: tuple[int, int]
     theme: str
     keys: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
+    is_rolling: bool = False
 
 
-# The last one acts, so that it stands alone: a stop that can still be taken back.
 SHOTS = (
     Shot("console", (120, 40), "dusk"),
     Shot("console-80x24", (80, 24), "dusk"),
@@ -55,7 +59,8 @@ SHOTS = (
     Shot("config", (120, 40), "dusk", ("5", "z")),
     Shot("menu", (120, 40), "dusk", ("x",)),
     Shot("help", (120, 40), "dusk", ("question_mark",)),
-    Shot("undo", (120, 40), "ember", ("s",)),
+    Shot("undo", (120, 40), "ember", ("s",), ("u",)),
+    Shot("deploys", (120, 40), "dusk", ("D",), is_rolling=True),
 )
 
 
@@ -73,15 +78,28 @@ async def take(shot: Shot, make_client: Callable[[], Client], name: str, wait: f
             await pilot.pause(0.2)
         await asyncio.sleep(1.0)
         svg = without_fonts(app.export_screenshot(title="ten"))
+        for key in shot.then:
+            await pilot.press(key)
+            await pilot.pause(0.5)
     await asyncio.to_thread((TARGET / f"{shot.name}.svg").write_text, svg)
     print(f"screenshots/{shot.name}.svg")
 
 
-async def draw(make_client: Callable[[], Client], name: str, wait: float) -> None:
-    """Draw all pictures, side by side; the one that acts comes last."""
+async def draw(make_client: Callable[[], Client], name: str, wait: float, only: str) -> None:
+    """Draw all pictures, or one, after a while; one by one, as each console is seen by others."""
     TARGET.mkdir(exist_ok=True)
-    await asyncio.gather(*(take(shot, make_client, name, wait) for shot in SHOTS[:-1]))
-    await take(SHOTS[-1], make_client, name, 2.0)
+    await asyncio.sleep(wait)
+    for shot in (shot for shot in SHOTS if only in {"", shot.name}):
+        if shot.is_rolling:
+            await asyncio.to_thread(begin_rollout, make_client(), name.partition(":")[0])
+        await take(shot, make_client, name, ROLLING_SECONDS if shot.is_rolling else SEEN_SECONDS)
+
+
+def begin_rollout(client: Client, service: str) -> None:
+    """Bring a new version to a quarter of a service's traffic."""
+    said = {"strategy": "canary", "steps": "25,50,100", "pause": f"{3 * ROLLING_SECONDS:g}s"}
+    rollouts.start(client, service, "v2", said)
+    client.close()
 
 
 def without_fonts(svg: str) -> str:
@@ -139,16 +157,18 @@ def main() -> int:
     """Draw from the real engine, else from the fake one."""
     parser = argparse.ArgumentParser(prog="make screenshots")
     parser.add_argument("--fake", action="store_true", help="draw the data of the tests")
+    parser.add_argument("--only", default="", help="draw this one alone")
     parser.add_argument("--watch", type=float, default=150.0, help="seconds to watch the example")
     given = parser.parse_args()
+    os.environ["TEN_GRAPHS"] = "braille"  # whatever `make` writes its output to
     if not given.fake:
         try:
             with real_engine() as endpoint:
-                asyncio.run(draw(lambda: connect(endpoint), "notes:alice", given.watch))
+                asyncio.run(draw(lambda: connect(endpoint), "notes:alice", given.watch, given.only))
             return 0
         except TenError as error:
             print(f"no engine here ({error}): the data of the tests is drawn")
-    asyncio.run(draw(demo_engine().connect, "api:carol", 1.0))
+    asyncio.run(draw(demo_engine().connect, "api:carol", 1.0, given.only))
     return 0
 
 

@@ -71,6 +71,12 @@ class Terminal:
             assert time.monotonic() < end, f"{text!r} does not show\n{self.text}"
             self.read(0.05)
 
+    def until_gone(self, text: str, seconds: float = 10.0) -> None:
+        end = time.monotonic() + seconds
+        while text in self.text:
+            assert time.monotonic() < end, f"{text!r} still shows\n{self.text}"
+            self.read(0.05)
+
     def press(self, keys: str) -> None:
         os.write(self.fd, keys.encode())
 

@@ -222,6 +222,8 @@ async def test_filter_in_the_log_hides_lines_and_escape_brings_them_back() -> No
         await seen.press("i")
         await seen.shows("stderr only")
         await seen.until(lambda: {line.stream for line in seen.ui.logs.held} == {"stderr"})
+        await seen.press("i", "i")
+        await seen.shows("access only")
 
 
 async def test_wrap_times_and_sideways() -> None:
@@ -283,9 +285,9 @@ async def test_events_come_and_lead_to_their_instance() -> None:
 async def test_help_is_the_registry_and_any_key_leaves() -> None:
     async with console(size=(120, 40)) as seen:
         await seen.press("question_mark")
-        await seen.shows("keys · instances", "restart the selection", "g Home")
+        await seen.shows("keys · instances", "restart the selection", "show only lines")
         await seen.press(*["j"] * 60)
-        await seen.shows("Ctrl-P", "show only lines")
+        await seen.shows("g Home", "Ctrl-P")
         await seen.press("escape")
         await seen.hides("keys · instances")
 
@@ -360,7 +362,7 @@ async def test_panes_zoom_grow_and_tab() -> None:
         for _ in range(5):
             order.append(seen.ui.focus)
             await seen.press("tab")
-        assert order == list(PaneId)
+        assert order == [pane for pane in PaneId if pane is not PaneId.DEPLOYS]
         await seen.press("shift+tab")
         assert seen.ui.focus is PaneId.CONFIG
 

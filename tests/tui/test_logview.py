@@ -54,6 +54,18 @@ async def test_json_over_rows_and_back() -> None:
         await seen.shows('{"level":"error","msg":"no such user","port":1}')
 
 
+async def test_lines_alike_are_folded_and_unfolded() -> None:
+    texts = [f"GET /item/{number} took {number % 7}.5 ms" for number in range(150)]
+    written = [*texts, "no such user", *texts[:3]]
+    async with console(engine(*written), size=(120, 40), logs="api:alice") as seen:
+        await seen.press("F")
+        await seen.shows("folded", "×150 GET /item/# took # ms", "no such user", "×3 GET /item/#")
+        await seen.press("space")
+        await seen.press("F")
+        await seen.shows("GET /item/2 took 2.5 ms", "paused")
+        await seen.hides("×150")
+
+
 async def test_fields_in_columns() -> None:
     async with console(engine(*JSON), size=(120, 40), logs="api:alice") as seen:
         await seen.press("C")

@@ -235,3 +235,33 @@ async def test_a_small_log_has_its_room_for_lines() -> None:
     async with console(size=(80, 24)) as seen:
         assert seen.app.histogram_columns() == 0
         assert seen.app.body_height(PaneId.LOG) == 10
+
+
+async def test_a_group_has_graphs_of_its_instances_together() -> None:
+    async with console(size=(160, 50)) as driven:
+        table = driven.app.ui.table
+        await driven.press("g")
+        await driven.until(lambda: table.shown == "api:", "the group")
+        await driven.shows("api, together", "3 instances")
+        await driven.until(lambda: ("kept", "api:") in {one[:2] for one in driven.engine.asked}, "")
+        members = [one for one in driven.ui.view.samples if one.startswith("api:")]
+        cores = sum(driven.ui.view.samples[one].cpu_cores for one in members)
+        assert driven.ui.view.sample("api:").cpu_cores == cores
+        await driven.until(lambda: driven.ui.view.past.name == "api:", "its past")
+        detail = [row[-54:] for row in driven.rows]
+        head = next(row for row in detail if " cpu " in row)
+        assert f"{cores:.2f}" in head, head
+        assert "limit" not in head, "limits are each instance's own"
+        await driven.press("j")
+        await driven.shows("api:alice")
+
+
+async def test_nothing_is_asked_before_the_engines_clock_is_known() -> None:
+    async with console(size=WIDE) as seen:
+        await seen.until(lambda: asked(seen, "kept"), "the past")
+        before = len(seen.engine.asked)
+        seen.ui.view.now = 0.0
+        seen.ui.view.past.forget()
+        seen.app.logic.looking.refresh()
+        await seen.pilot.pause(0.1)
+        assert all(each[0] != "kept" for each in seen.engine.asked[before:])

@@ -2,10 +2,13 @@
 
 import base64
 import re
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.require import require_program
 from tests.tui.pty_console import Terminal
 
 FAKE = ["-m", "tests.tui.fake_console"]
@@ -94,6 +97,19 @@ def test_resizing_to_tiny_and_back_draws_all_again() -> None:
         assert len(seen.screen.display) == 24
 
 
+def test_the_terminal_tells_the_size_whatever_the_environment_says() -> None:
+    with Terminal(FAKE, COLUMNS="60", LINES="12") as seen:
+        seen.until("● healthy")
+        # The last row is the foot line's: at 12 lines it would be far above.
+        seen.until("? help")
+        assert "? help" in seen.screen.display[29]
+        seen.resize(120, 40)
+        end = time.monotonic() + 5.0
+        while "? help" not in seen.screen.display[39]:
+            assert time.monotonic() < end, seen.text
+            seen.read(0.05)
+
+
 def test_ctrl_l_writes_the_whole_screen_again() -> None:
     with Terminal(FAKE) as seen:
         seen.until("● healthy")
@@ -120,3 +136,21 @@ def test_poor_terminals_get_a_picture(environ: dict[str, str]) -> None:
         seen.until("healthy")
         assert b"38;2;" not in seen.written
         assert b"38;5;" not in seen.written
+
+
+def test_inside_gnu_screen_it_is_drawn_and_leaves_nothing(tmp_path: Path) -> None:
+    require_program("screen", "screen")
+    sockets = tmp_path / "sockets"
+    sockets.mkdir(mode=0o700)
+    (tmp_path / "rc").write_text("startup_message off\n")
+    words = ["screen", "-U", "-c", str(tmp_path / "rc"), sys.executable, *FAKE]
+    start = f"import os; os.execvp('screen', {words!r})"
+    with Terminal(["-c", start], SCREENDIR=str(sockets), LC_ALL="C.UTF-8") as seen:
+        seen.until("● healthy", 20)
+        seen.press("l")
+        seen.until("following")
+        seen.resize(80, 24)
+        seen.until("? help")
+        seen.press("\x03")
+        assert seen.wait_gone(10)
+    assert list(sockets.iterdir()) == []

@@ -13,7 +13,17 @@ from pathlib import Path
 CACHE = Path(os.environ.get("TEN_VM_CACHE", Path(__file__).parents[2] / ".cache" / "vm"))
 
 # What they depend on comes along. The cloud flavour of the package lacks 9p.
-MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "zram", "virtio_blk", "ext4", "crc32c")
+MODULES = (
+    "virtio_pci",
+    "9pnet_virtio",
+    "9p",
+    "overlay",
+    "zram",
+    "virtio_blk",
+    "ext4",
+    "crc32c_generic",
+    "quota_v2",
+)
 
 _PACKAGE = "linux-image-amd64"
 _WANTED = "wanted"

@@ -48,6 +48,9 @@ cpu_shares = 50
 restart = "never"
 memory_max = "60M"
 memory_swap_max = 0
+[service.chilly]
+{_SERVES}
+freeze_after = 2
 [service.looked_at]
 {_SERVES}
 memory_max = "200M"

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from engine.core.errors import NotFound, Refused
 from engine.core.metrics import HOST_METRICS, INSTANCE_METRICS, KEEP_SECONDS
+from engine.core.names import is_label
 from engine.core.times import read_time
 from engine.daemon.api.guard import credential, may_write, must_be_admin
 from engine.daemon.api.instances import path_name
@@ -68,6 +69,7 @@ class Kept:
             Route("/api/instances/{name}/metrics", self.instance, methods=["GET"]),
             Route("/api/instances/{name}/metrics", self.purge, methods=["DELETE"]),
             Route("/api/host/metrics", self.host, methods=["GET"]),
+            Route("/api/services/{service}/metrics", self.service, methods=["GET"]),
             Route("/api/past", self.past, methods=["GET"]),
             Route("/api/host/metrics", self.purge_host, methods=["DELETE"]),
         ]
@@ -91,6 +93,15 @@ class Kept:
         must_be_admin(credential(request), "The host's metrics require admin token")
         query = read_query(request, KeptQuery)
         return await self._answer("host", query) if query.name else reply(HOST_METRICS)
+
+    async def service(self, request: Request) -> Response:
+        """Give the past of a service's instances together."""
+        must_be_admin(credential(request), "A service's metrics require admin token")
+        name = request.path_params["service"]
+        if not is_label(name):
+            raise NotFound(f"No service can be called {name[:80]!r}")
+        query = read_query(request, KeptQuery)
+        return await self._answer(name, query) if query.name else reply(INSTANCE_METRICS)
 
     async def past(self, request: Request) -> Response:
         """Give all figures of one moment."""

@@ -11,7 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.core.sanitize import sanitize
-from engine.core.wire import ConsoleView, Metrics, Ping
+from engine.core.wire import ConsoleView, Ping
+from engine.core.wire_series import Metrics
 from engine.daemon.api.guard import credential, may_write, must_be_admin
 from engine.daemon.api.instances import path_name
 from engine.daemon.api.replies import read_query, reply

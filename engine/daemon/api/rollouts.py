@@ -10,7 +10,8 @@ from starlette.routing import Route
 from engine.core.errors import NotFound, Refused
 from engine.core.rollout import Order
 from engine.daemon.api.guard import credential, may_write, must_be_admin
-from engine.daemon.api.replies import read_body, reply
+from engine.daemon.api.replies import read_body, read_query, reply
+from engine.daemon.rollout_sight import compare
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,6 +47,13 @@ class RolloutBody(msgspec.Struct):
         }
 
 
+class DifferenceQuery(msgspec.Struct):
+    """GET .../difference; ids, by default those of the last rollout."""
+
+    old: str = ""
+    new: str = ""
+
+
 class RolloutRoutes:
     """The routes, over one engine. Whoever reaches all instances may look, an admin may act."""
 
@@ -61,6 +69,7 @@ class RolloutRoutes:
             Route("/api/rollouts", self.start, methods=["POST"]),
             Route("/api/rollouts/{service}", self.show, methods=["GET"]),
             Route("/api/rollouts/{service}/plan", self.plan, methods=["GET"]),
+            Route("/api/rollouts/{service}/difference", self.difference, methods=["GET"]),
             Route("/api/rollouts/{service}/{what}", self.order, methods=["POST"]),
         ]
 
@@ -83,6 +92,14 @@ class RolloutRoutes:
             message = f"Unknown process: {service}"
             raise NotFound(message, hint="ten config lists the services there are")
         return reply(spec.deploy)
+
+    async def difference(self, request: Request) -> Response:
+        """Compare two versions: what they were deployed with, and the errors they write."""
+        must_be_admin(credential(request), _ADMINS_ONLY)
+        query = read_query(request, DifferenceQuery)
+        service = request.path_params["service"]
+        sides, since = self._rollouts.compared(service, query.old, query.new)
+        return reply(await compare(self._control, *sides, since))
 
     async def start(self, request: Request) -> Response:
         """Begin one; the file is read again first, as it may have just been saved."""

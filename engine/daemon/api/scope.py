@@ -17,6 +17,7 @@ from engine.core.wire import (
     Samples,
     Snapshot,
 )
+from engine.core.wire_rollout import RolloutChanged
 
 if TYPE_CHECKING:
     from engine.core.wire import ConsoleView, EngineView, Event, Update
@@ -76,7 +77,7 @@ def scoped(found: Credential, update: Update) -> Update | None:
             return Samples(host=scoped_host(found, host), instances=own, consoles=seen)
         case EventHappened(event=event):
             return update if reaches(found, event.instance) else None
-        case ConfigChanged():
+        case ConfigChanged() | RolloutChanged():
             return None
         case Ping():
             return update

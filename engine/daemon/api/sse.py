@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from engine.core.errors import NotFound
+from engine.core.ring import STREAMS
 from engine.daemon.api.guard import credential
 from engine.daemon.api.replies import read_query, reply
 from engine.daemon.api.scope import reaches
@@ -33,7 +34,7 @@ COMMENT_SECONDS = 15.0
 _BATCH = 500
 _NAMES_SECONDS = 0.5
 _QUEUED = 8
-_LEVELS = frozenset({"stdout", "stderr"})
+_LEVELS = frozenset(STREAMS)
 
 
 class LogsQuery(msgspec.Struct, kw_only=True):

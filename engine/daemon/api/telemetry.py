@@ -158,6 +158,7 @@ class _Figures:
             if self._found is None or self._found.reaches(view.id)
         ]
         yield from self._traffic(known)
+        yield self._wakes(known)
         up = sum(is_listed(view) and view.state is not State.FAILED for view in known)
         yield GaugeMetricFamily("tenement_instances_up", "Number of running instances", up)
         listed = [view for view in known if is_listed(view)]
@@ -185,6 +186,19 @@ class _Figures:
             )
         yield requests
         yield latency
+
+    def _wakes(self, views: list[InstanceView]) -> Metric:
+        family = HistogramMetricFamily(
+            "tenement_wake_duration_ms",
+            "How long requests that woke an instance waited, in milliseconds",
+            labels=[*_LABELS, "from"],
+        )
+        for view in views:
+            for kind, each in self._control.wakes(view.name).items():
+                counts = zip(_BOUNDS, cumulative(each.buckets), strict=True)
+                labels = [view.id, view.service, kind]
+                family.add_metric(labels, list(counts), sum_value=each.duration_ms_sum)
+        return family
 
 
 def _lives(views: list[InstanceView]) -> Iterator[Metric]:

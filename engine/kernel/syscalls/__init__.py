@@ -81,6 +81,7 @@ _SYS_KEYCTL = 250 if os.uname().machine == "x86_64" else 219
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_OPENAT2 = 437
+_SYS_QUOTACTL_FD = 443
 _SYS_MOUNT_SETATTR = 442
 _RESOLVE_NO_SYMLINKS = 0x04
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -211,6 +212,23 @@ def set_readonly(path: str, tree: int = _AT_FDCWD, *, is_readonly: bool = True) 
         ctypes.c_size_t(len(attributes)),
     )
     _check(result, "mount_setattr", path)
+
+
+def quotactl_fd(fd: int, command: int, number: int, data: bytearray) -> None:
+    """Read or set a quota of the file system that a descriptor is on.
+
+    Args:
+        fd: Of anything there.
+        command: As QCMD gives it.
+        number: Of the user, group or project.
+        data: struct if_dqblk, changed by what reads.
+
+    Source: quotactl(2), linux/quota.h; Linux 5.14.
+    """
+    buffer = (ctypes.c_char * len(data)).from_buffer(data)
+    what = ctypes.c_uint(command), ctypes.c_uint(number)
+    result = libc.syscall(_SYS_QUOTACTL_FD, fd, *what, buffer)
+    _check(result, "quotactl_fd")
 
 
 def chown_fd(fd: int, uid: int, gid: int) -> None:

@@ -7,6 +7,7 @@ and owner, which are the host's, cannot be changed.
 
 import errno as errnos
 import os
+import re
 import stat
 from collections.abc import Iterable
 
@@ -152,7 +153,7 @@ def enter_root(path: str, own: Iterable[str], mode: str, beside: str = "") -> No
     """Make a folder the root, with what was taken in it; the old root is gone then.
 
     An overlay in memory lies over the folder: there the mount points are made, and nothing is
-    ever written to it. Source: pivot_root(2), Documentation/filesystems/overlayfs.rst.
+    ever written to it. Source: Documentation/filesystems/overlayfs.rst.
 
     Args:
         path: The folder.
@@ -171,8 +172,7 @@ def enter_root(path: str, own: Iterable[str], mode: str, beside: str = "") -> No
     if beside:
         os.chroot(".")  # paths are to be followed as they will be: links lead nowhere else
     else:
-        syscalls.pivot_root(".", ".")
-        syscalls.umount2(".", syscalls.MNT_DETACH)
+        _leave_root()
     os.chdir("/")
     _furnish(own, mode)
     if beside:
@@ -181,6 +181,46 @@ def enter_root(path: str, own: Iterable[str], mode: str, beside: str = "") -> No
         os.chroot(".")
         _taken.append((beside, tree))
     os.close(before)
+
+
+def _leave_root() -> None:
+    """Make the working directory, a mount, the root; the old one is gone then.
+
+    The root of an initramfs cannot be put away: the new one is moved onto it, as by switch_root(8),
+    and what else is mounted on it is unmounted. Source: pivot_root(2), "NOTES".
+    """
+    try:
+        syscalls.pivot_root(".", ".")
+        syscalls.umount2(".", syscalls.MNT_DETACH)
+        return
+    except syscalls.KernelError as error:
+        below = _mounted_on_first_root() if error.errno == errnos.EINVAL else None
+        if below is None:
+            raise
+    syscalls.mount(".", "/", "", syscalls.MS_MOVE)
+    for path in below:
+        syscalls.umount2(path, syscalls.MNT_DETACH)
+    os.chroot(".")
+
+
+def _mounted_on_first_root() -> list[str] | None:
+    """List what is mounted on this root, the newest first; None if it is no namespace's first.
+
+    That one alone is its own parent. A chroot into a folder is no mount, and has none to move.
+    Source: proc_pid_mountinfo(5), fs/namespace.c.
+    """
+    with open("/proc/self/mountinfo") as file:
+        mounts = [line.split(" ", 5)[:5] for line in file]
+    root = next((ident for ident, parent, *_, at in mounts if at == "/" and ident == parent), None)
+    if root is None:
+        return None
+    points = [at for ident, parent, *_, at in mounts if parent == root != ident]
+    return [_unescaped(at) for at in reversed(points)]
+
+
+def _unescaped(path: str) -> str:
+    """Read a path of mountinfo, where blanks and the like are octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path)
 
 
 def _furnish(own: Iterable[str], mode: str) -> None:

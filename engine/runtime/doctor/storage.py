@@ -7,9 +7,10 @@ import os
 import resource
 import tempfile
 
+from engine.core.spec import StorageAction
 from engine.kernel.features import inotify_errno, setting
-from engine.kernel.mounts import Mount, mount_of, read_mounts
 from engine.runtime.doctor.scope import ALWAYS, Said, Scope, no, partly, size, yes
+from engine.runtime.quotas import find_mount, nearest, why_none
 
 _REMOTE = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs")
 _LEAST_FREE_BYTES = 1 << 30
@@ -22,8 +23,8 @@ _FILES_OF_OURS = 256
 
 def data_dir(scope: Scope) -> Said:
     """Whether the data directory can be written, and on what it lies."""
-    folder = _existing(scope.data_dir)
-    mount = _mount(folder)
+    folder = nearest(scope.data_dir)
+    mount = find_mount(folder)
     kind = mount.fstype if mount else "unknown"
     detail = f"{scope.data_dir} ({kind})"
     try:
@@ -43,7 +44,7 @@ def data_dir(scope: Scope) -> Said:
 
 def space(scope: Scope) -> Said:
     """Room for logs, state and the tenants' data."""
-    found = os.statvfs(_existing(scope.data_dir))
+    found = os.statvfs(nearest(scope.data_dir))
     free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     detail = f"{size(free)} of {size(total)} are free"
     if free < _LEAST_FREE_BYTES or free < total * _LEAST_FREE_SHARE:
@@ -55,16 +56,15 @@ def space(scope: Scope) -> Said:
 
 def quotas(scope: Scope) -> Said:
     """Usage of a folder known without walking through it, and limited for sure."""
-    found = _mount(_existing(scope.data_dir))
-    if found is None or found.fstype not in {"ext4", "xfs", "f2fs"}:
-        kind = found.fstype if found else "this file system"
-        why = f"{kind} has none: what instances store is measured by walking their folders"
-        return no(why, "put data_dir on ext4 or xfs, mounted with prjquota")
-    if found.super_options & {"prjquota", "pquota"}:
-        return yes(f"{found.fstype} on {found.target}")
-    why = f"{found.target} is mounted without prjquota: usage is measured by walking folders"
-    fix = f"tune2fs -O project,quota {found.source} while unmounted, then mount -o prjquota"
-    return no(why, fix if found.fstype == "ext4" else f"mount -o prjquota {found.target}")
+    why, fix = why_none(scope.data_dir)
+    services = scope.config.services.items() if scope.config else ()
+    asking = [name for name, spec in services if spec.storage_action is StorageAction.HARD]
+    needed = tuple(f"service.{name}.storage_action" for name in asking)
+    if why:
+        why = f"{why}: what instances store is measured by walking their folders"
+        return no(why, fix, needed_by=needed)
+    found = find_mount(scope.data_dir)
+    return yes(f"{found.fstype} on {found.target}" if found else "")
 
 
 def inotify(_: Scope) -> Said:
@@ -104,14 +104,3 @@ def processes(scope: Scope) -> Said:
 
 def _count(value: int) -> str:
     return "unlimited" if value == resource.RLIM_INFINITY else str(value)
-
-
-def _existing(path: str) -> str:
-    """Give the nearest folder above that is there."""
-    while not os.path.isdir(path) and path != "/":
-        path = os.path.dirname(path)
-    return path or "/"
-
-
-def _mount(folder: str) -> Mount | None:
-    return mount_of(folder, read_mounts())

@@ -123,11 +123,17 @@ def test_off_takes_any_capability() -> None:
 
 
 def test_without_namespaces_it_has_no_effect_and_says_so() -> None:
-    text = API + 'isolation = "process"\nhardening = "strict"\ncapabilities = ["chown"]\n'
+    text = API + 'isolation = "process"\nhardening = "default"\ncapabilities = ["chown"]\n'
     assert parse_config(text, path="/x").warnings == (
         'line 4: hardening has no effect with isolation = "process"',
         'line 5: capabilities has no effect with isolation = "process"',
     )
+
+
+def test_strict_is_not_taken_for_nothing() -> None:
+    error = refused('isolation = "process"\nhardening = "strict"')
+    assert 'hardening = "strict" cannot be had with isolation = "process"' in str(error)
+    assert (error.line, error.hint) == (4, 'use isolation = "namespace"')
 
 
 def test_a_change_restarts() -> None:

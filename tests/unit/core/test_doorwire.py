@@ -7,6 +7,7 @@ from engine.core import doorwire
 from engine.core.doorwire import (
     DoorHello,
     EngineHello,
+    InstanceIs,
     InstanceStats,
     RouteInstance,
     RouteRules,
@@ -23,7 +24,12 @@ from engine.core.doorwire import (
 
 @pytest.mark.parametrize(
     "message",
-    [EngineHello(epoch=3), TableIs(version=7), WakeFailed(name="api:a", retry_after=2.5)],
+    [
+        EngineHello(epoch=3),
+        TableIs(version=7),
+        InstanceIs(name="api:a", entry=RouteInstance(state=RouteState.UP, port=9)),
+        WakeFailed(name="api:a", retry_after=2.5),
+    ],
 )
 def test_engine_messages_come_back_as_they_were(message):
     assert doorwire.decode_from_engine(doorwire.encode(message)) == message

@@ -22,7 +22,6 @@ from engine.core.lifecycle import (
     Process,
     Restart,
     Start,
-    Stop,
     Terminate,
     Timer,
     TimerFired,
@@ -352,9 +351,9 @@ def test_an_answer_to_no_launch_is_impossible(event: LifeEvent) -> None:
 
 
 def test_a_move_that_is_not_in_the_table_is_impossible() -> None:
-    life = Life(name="api:alice", state=State.FROZEN, process=Process.RUNNING)
-    with pytest.raises(ImpossibleEvent, match="from frozen to draining"):
-        step(life, Stop(), 0.0, Policy())
+    life = Life(name="api:alice", state=State.BACKOFF, process=Process.RUNNING)
+    with pytest.raises(ImpossibleEvent, match="from backoff to draining"):
+        step(life, Restart(), 0.0, Policy())
 
 
 def test_the_table_knows_every_state() -> None:

@@ -28,8 +28,10 @@ MIB = 1024 * 1024
     [
         Header(0, Tally(), Join.FRESH, BOOT),
         Header(1 << 40, None, Join.GOES_ON, BOOT),
-        Header(7, Tally(5, 3, (True, False)), Join.GAP, BOOT),
-        Header(7, Tally(5, 3, (False, True)), Join.GOES_ON, bytes(16)),
+        Header(7, Tally(5, 3, (True, False, False)), Join.GAP, BOOT),
+        Header(7, Tally(5, 3, (False, True, False)), Join.GOES_ON, bytes(16)),
+        Header(7, Tally(5, 3, (False, False, True)), Join.GAP, bytes(16)),
+        Header(7, Tally(5, 3, (False, True, False)), Join.GAP, bytes(16), is_old=True),
     ],
 )
 def test_a_header_comes_back_as_it_went(header: Header) -> None:
@@ -39,7 +41,7 @@ def test_a_header_comes_back_as_it_went(header: Header) -> None:
 
 
 def test_a_damaged_header_is_none() -> None:
-    data = pack_header(Header(3, Tally(1, 1, (True, True)), Join.GOES_ON, BOOT))
+    data = pack_header(Header(3, Tally(1, 1, (True, True, True)), Join.GOES_ON, BOOT))
     assert unpack_header(data[:-1]) is None
     assert unpack_header(bytes(HEADER_BYTES)) is None
     for place in range(HEADER_BYTES - 8):
@@ -52,7 +54,7 @@ def records(*entries: tuple[int, Stream, int]) -> Records:
     return Records(b"".join(pack_record(*entry) for entry in entries))
 
 
-OUT, ERR = Stream
+OUT, ERR, ACCESS = Stream
 
 
 def test_a_run_reaches_to_the_next_record_or_the_size() -> None:
@@ -102,14 +104,14 @@ def test_records_are_valid_up_to_the_first_that_cannot_be(
 
 
 def test_a_join_says_whose_lines_go_on() -> None:
-    before = Tally(4, 2, (True, False))
+    before = Tally(4, 2, (True, False, False))
     assert Join.GOES_ON.apply(before) == before
-    assert Join.FRESH.apply(before) == Tally(4, 2, (False, False))
-    assert Join.GAP.apply(before) == Tally(4, 2, (True, True))
+    assert Join.FRESH.apply(before) == Tally(4, 2, (False, False, False))
+    assert Join.GAP.apply(before) == Tally(4, 2, (True, True, True))
 
 
 def test_streams_have_the_wires_words() -> None:
-    assert [stream.label for stream in Stream] == ["stdout", "stderr"]
+    assert [stream.label for stream in Stream] == ["stdout", "stderr", "access"]
 
 
 def test_segments_are_an_eighth_of_the_ring_within_bounds() -> None:

@@ -129,3 +129,28 @@ def test_orders_are_refused_where_they_make_no_sense() -> None:
     with pytest.raises(Refused, match="is closing: no rollback any more"):
         order(closing, Order.ROLLBACK, seen, 1, "root")
     assert order(promoted, Order.ROLLBACK, seen, 1, "root").reason == "rolled back by root"
+
+
+def test_a_way_back_taken_back_begins_the_step_anew_with_the_weights_of_before() -> None:
+    rollout, seen = made(Strategy.CANARY), {"a0": UP, "b0": UP}
+    observed = tick(rollout, seen, 1)
+    with pytest.raises(Refused, match="was not taken back"):
+        order(observed, Order.UNDO, seen, 2, "root")
+    back = order(observed, Order.ABORT, seen, 2, "root")
+    for left in (back, tick(back, {"a0": UP}, 3)):
+        again = order(left, Order.UNDO, {"a0": UP}, 4, "root")
+        assert (again.phase, again.step, again.reason) == (Phase.STARTING, 0, "")
+        want = wanted(again)
+        assert want is not None
+        assert (want.weights, want.run) == ({"a0": 50, "b0": 0}, ("b0",))
+        assert tick(again, seen, 5).phase is Phase.OBSERVING
+    assert tick(back, {"a0": UP}, 3).phase is Phase.ABORTED
+
+
+def test_a_way_back_that_waits_keeps_its_traffic_where_it_is_when_taken_back() -> None:
+    rollout = tick(made(Strategy.ROLLING, 2), {"a0": UP, "a1": UP, "b0": UP}, 1)
+    seen = {"a0": GONE, "a1": UP, "b0": UP}
+    waiting = order(rollout, Order.ROLLBACK, seen, 2, "root")
+    assert waiting.phase is Phase.RETURNING
+    again = order(waiting, Order.UNDO, seen, 3, "root")
+    assert again.weights(again.level) == rollout.weights(0)

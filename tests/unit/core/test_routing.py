@@ -157,6 +157,7 @@ def test_without_default_the_rest_is_the_api():
         (STOPPED, WakeRule.KNOWN, Verdict(Admission.WAKE, ("a",))),
         (FAILED, WakeRule.ANY, Verdict(Admission.WAKE, ("a",))),
         (ASLEEP, WakeRule.NEVER, Verdict(Admission.REFUSED)),
+        (RouteState.FROZEN, WakeRule.NEVER, Verdict(Admission.WAKE, ("a",))),
     ],
 )
 def test_direct(state, wake, verdict):
@@ -183,6 +184,9 @@ def test_an_id_never_seen(wake, verdict):
         ({"a": UP, "b": STARTING, "c": DRAINING}, Verdict(Admission.GO, ("a",))),
         ({"a": STARTING, "b": ASLEEP}, Verdict(Admission.WAIT)),
         ({"a": DRAINING}, Verdict(Admission.WAIT)),
+        ({"a": RouteState.FROZEN, "b": UP}, Verdict(Admission.GO, ("b",))),
+        ({"a": STARTING, "b": RouteState.FROZEN}, Verdict(Admission.WAKE, ("b",))),
+        ({"a": ASLEEP, "b": (RouteState.FROZEN, 1)}, Verdict(Admission.WAKE, ("b",))),
         ({"a": (ASLEEP, 10), "b": (STOPPED, 20)}, Verdict(Admission.WAKE, ("b",))),
         ({"b": ASLEEP, "a": STOPPED}, Verdict(Admission.WAKE, ("a",))),
         ({"a": FAILED, "b": ASLEEP}, Verdict(Admission.WAKE, ("b",))),

@@ -94,6 +94,7 @@ def test_the_action_is_read() -> None:
     [
         ('storage_action = "delete"\n', "unknown variant `delete`"),
         ('isolation = "process"\nstorage_action = "readonly"\n', 'isolation = "process"'),
+        ('isolation = "process"\nstorage_action = "hard"\n', 'isolation = "process"'),
         ('isolation = "sandbox"\nstorage_action = "readonly"\n', 'isolation = "sandbox"'),
     ],
 )

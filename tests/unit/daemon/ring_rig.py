@@ -5,7 +5,7 @@ from pathlib import Path
 from engine.core.ring import Stream
 from engine.daemon.ring import Ring
 
-OUT, ERR = Stream
+OUT, ERR = Stream.STDOUT, Stream.STDERR
 MIB = 1024 * 1024
 BOOT, NEXT_BOOT = bytes(16), bytes(range(16))
 NAME = "api:alice"

@@ -4,11 +4,14 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from engine.core import doorwire as wire
 from engine.daemon.door_link import Doors
+from engine.door.board import Board
+from engine.door.figures import Traffic
 
 _ends: list[socket.socket] = []
 
@@ -44,6 +47,10 @@ class Door:
 
     def say(self, message: wire.DoorMessage) -> None:
         self.end.send(wire.encode(message))
+
+    def greet(self, fd: int) -> None:
+        hello = wire.DoorHello(index=0, pid=4242, version=0)
+        socket.send_fds(self.end, [wire.encode(hello)], [fd])
 
     def inflight(self, version: int, **counts: int) -> None:
         stats = {
@@ -138,6 +145,49 @@ async def test_requests_of_a_door_that_died_hold_nothing_up() -> None:
     assert drained == []
     Door(engine.doors, 0, is_new=True)
     assert drained == ["a:b"]
+    engine.doors.close()
+
+
+async def test_what_a_door_counts_is_read_and_the_last_of_a_dead_one_too() -> None:
+    engine = Engine()
+    one, board = Door(engine.doors, 0), Board()
+    traffic = Traffic("a:b", lambda: None, board)
+    traffic.begin(1.0)
+    one.greet(board.fd)
+    await until(lambda: engine.doors.inflight("a:b"))
+    engine.doors.publish(table(6))
+    drained: list[str] = []
+    engine.doors.await_drain("a:b", 6, lambda: drained.append("a:b"))
+    one.inflight(6)
+    traffic.answered(1.0, status=200)
+    engine.doors.read()
+    assert [stats["a:b"].requests for stats in engine.stats if stats] == [1]
+    engine.doors.acknowledge()
+    assert drained == []
+    traffic.end(2.0)
+    one.inflight(6)
+    await until(lambda: drained)
+    traffic.begin(3.0)
+    traffic.answered(1.0, status=500)
+    engine.stats.clear()
+    Door(engine.doors, 0, is_new=True)
+    assert [stats["a:b"].errors for stats in engine.stats] == [1]
+    assert engine.doors.inflight("a:b") == 0
+    engine.doors.close()
+    board.close()
+
+
+async def test_a_board_that_is_none_is_refused_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Engine()
+    door = Door(engine.doors, 0)
+    with (Path(__file__)).open("rb") as plain:
+        door.greet(plain.fileno())
+        await until(lambda: "no memory file" in caplog.text)
+    engine.doors.read()
+    engine.doors.acknowledge()
+    assert engine.stats == []
     engine.doors.close()
 
 

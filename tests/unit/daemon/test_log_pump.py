@@ -19,7 +19,7 @@ from engine.daemon.log_pump import LogPump
 from engine.daemon.log_search import Search
 from engine.daemon.ring import Ring, RingStore, line_filter
 
-OUT, ERR = Stream
+OUT, ERR = Stream.STDOUT, Stream.STDERR
 MIB = 1024 * 1024
 
 

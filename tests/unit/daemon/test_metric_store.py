@@ -89,6 +89,24 @@ def test_a_clock_set_back_loses_nothing_that_comes_after(store: MetricStore) -> 
     assert [point.mean for point in found.points] == [2.0] * 5
 
 
+def test_instances_of_a_service_add_up(store: MetricStore) -> None:
+    for second in range(4):
+        take(store, NOW + second, 0.5, "api:alice", *(["api:bob"] if second > 1 else []), "web:x")
+    span = {"since": NOW - 60, "until": NOW + 4, "now": NOW + 3}
+    found = store.read_service("api", "cpu", **span)
+    assert (found.instance, found.unit) == ("api", "cores")
+    assert [point.mean for point in found.points] == [0.5, 0.5, 1.0, 1.0]
+    greatest = store.read_service("api", "throttled", **span)
+    assert {point.high for point in greatest.points} == {0.0}
+    with pytest.raises(NotFound, match="No metrics of nobody"):
+        store.read_service("nobody", "cpu", **span)
+    with pytest.raises(NotFound):
+        store.read_service("api", "memry", **span)
+    for name in ("..", ".", "", "../.."):
+        with pytest.raises(NotFound):
+            store.read_service(name, "cpu", **span)
+
+
 def test_unknown_names_are_answered_with_the_nearest(store: MetricStore) -> None:
     take(store, NOW, 1.0)
     span = {"since": NOW - 60, "until": NOW + 1, "now": NOW}

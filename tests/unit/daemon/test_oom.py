@@ -12,9 +12,9 @@ from engine.daemon import oom as oom_module
 from engine.daemon.instance import Enforced, Instance
 from engine.daemon.journal import Journal
 from engine.daemon.oom import OomWatch
+from engine.daemon.said import exited
 from engine.daemon.store import Store
 from engine.daemon.stream import Broadcaster
-from engine.daemon.supervisor import exited
 from engine.kernel.cgroup import Cgroup
 from tests.fakes import FakeControl
 

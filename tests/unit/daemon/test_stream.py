@@ -21,6 +21,7 @@ from engine.core.wire import (
     Snapshot,
     State,
 )
+from engine.core.wire_rollout import RolloutChanged, RolloutView
 from engine.daemon.stream import MAX_QUEUED, Broadcaster
 
 
@@ -86,6 +87,30 @@ async def test_samples_and_views_of_one_instance_are_replaced_where_they_stand()
     assert got == [new, changed("a:b", 2), event(1), changed("a:c", 3)]
     broadcaster.publish(old)
     assert await client.get() == old
+
+
+async def test_a_rollout_s_view_is_replaced_where_it_stands() -> None:
+    broadcaster = Broadcaster(snapshot)
+    client = broadcaster.subscribe(ConsoleView(who="root"))
+    await client.get()
+    old, new, other = (
+        RolloutChanged(
+            rollout=RolloutView(
+                service=service,
+                strategy="canary",
+                state="observing",
+                step=step,
+                steps=4,
+                news=(),
+                olds=(),
+                weights={},
+            )
+        )
+        for service, step in (("api", 1), ("api", 2), ("web", 1))
+    )
+    for update in (old, other, new):
+        broadcaster.publish(update)
+    assert [await client.get() for _ in range(2)] == [new, other]
 
 
 async def test_an_instance_that_comes_back_comes_after_it_went() -> None:

@@ -11,6 +11,7 @@ from engine.core.routing import Admission
 from engine.door.fleet import HOSTS_LIMIT, Fleet
 
 UP, DRAINING, STOPPED = RouteState.UP, RouteState.DRAINING, RouteState.STOPPED
+FROZEN = RouteState.FROZEN
 
 
 class Idle:
@@ -19,7 +20,11 @@ class Idle:
     def __init__(self, backend):
         self.address = backend.address
         self.idle_since = 0.0
+        self.has_slept = False
         self.is_closed = False
+
+    def is_fresh(self):
+        return not self.is_closed
 
     def close(self):
         self.is_closed = True
@@ -131,37 +136,102 @@ def test_old_connections_are_closed_in_time():
 
 def test_draining_ones_are_told_of_at_once():
     made = fleet(a=instance(), b=instance())
-    assert made.changed_traffic() == []
+    assert made.told_traffic() == []
     put(made, a=instance(DRAINING), b=instance())
     assert made.has_draining
-    assert [one.name for one in made.changed_traffic()] == ["api:a"]
+    assert [one.name for one in made.told_traffic()] == ["api:a"]
 
 
-def test_figures_of_one_that_is_gone_are_told_until_its_last_request_ends():
+def test_frozen_ones_are_told_of_once():
+    made = fleet(a=instance())
+    backend = made.backends()[0]
+    put(made, a=instance(FROZEN))
+    assert [one.name for one in made.told_traffic()] == ["api:a"]
+    backend.traffic.is_changed = False
+    put(made, a=instance(FROZEN))
+    assert made.told_traffic() == []
+
+
+def test_what_cannot_be_sent_twice_goes_by_no_connection_that_was_frozen():
+    made = fleet(a=instance())
+    backend = made.backends()[0]
+    idle = [Idle(backend) for _ in range(4)]
+    for one in idle:
+        assert backend.give(one, 1.0)
+    put(made, a=instance(FROZEN))
+    made.put("api:a", instance())
+    assert not any(one.is_closed for one in idle)
+    assert backend.take() is idle[3]
+    backend.give(idle[3], 2.0)
+    assert backend.take(is_sure=True) is idle[3], "it has been used since"
+    assert backend.take(is_sure=True) is None
+    assert [one.is_closed for one in idle] == [True, True, True, False]
+
+
+def test_one_entry_comes_ahead_of_the_table():
+    made = fleet(a=instance(FROZEN), b=instance(FROZEN))
+    hosts = [b"a.api.localhost", b"api.localhost", b"b.api.localhost"]
+    before = [made.choose(host, b"/") for host in hosts]
+    assert [one.wakes for one in before] == ["api:a", "api:a", "api:b"]
+    assert {one.wakes_from for one in before} == {"frozen"}
+    assert made.put("api:a", instance()) == ("api:a", "api")
+    after = [made.choose(host, b"/") for host in hosts]
+    assert [one.admission for one in after[:2]] == [Admission.GO, Admission.GO]
+    assert after[2] is before[2]
+    assert made.put("api:new", instance()) == made.put("no:a", instance()) == ()
+    put(made, a=instance(FROZEN), b=instance(FROZEN))
+    assert [one.name for one in made.told_traffic()] == ["api:a", "api:b"]
+
+
+def test_one_that_is_gone_counts_on_until_its_last_request_ends():
     made = fleet(a=instance())
     traffic = made.backends()[0].traffic
     traffic.begin(1.0)
+    put(made, a=instance(DRAINING))
+    assert made.told_traffic() == [traffic]
+    traffic.is_changed = False
     put(made)
-    assert made.changed_traffic() == [traffic]
-    traffic.reset()
-    assert made.changed_traffic() == []
+    assert made.told_traffic() == [traffic], "the engine waits for the word under this table"
+    traffic.is_changed = False
     put(made, a=instance(port=2000))
     assert made.backends()[0].traffic is traffic
+    put(made, a=instance(DRAINING))
     put(made)
+    traffic.is_changed = False
     traffic.end(2.0)
-    assert made.changed_traffic() == [traffic]
-    traffic.reset()
-    assert made.changed_traffic() == []
+    assert made.told_traffic() == [traffic]
+    traffic.is_changed = False
+    assert made.told_traffic() == []
     assert made._gone == []
 
 
-def test_a_new_engine_is_told_of_all_that_were_used():
-    made = fleet(a=instance(), b=instance())
-    used = made.backends()[0].traffic
-    used.begin(1.0)
-    used.reset()
+def test_of_one_that_is_taken_out_while_it_is_up_the_engine_is_told_as_of_one_that_drains():
+    told: list[str] = []
+    made = Fleet("localhost", lambda: told.append("drained"))
+    put(made, idle=instance(), busy=instance())
+    busy = next(one.traffic for one in made.backends() if one.traffic.name == "api:busy")
+    busy.begin(1.0)
+    put(made)
+    assert made.has_draining
+    assert [(one.name, one.inflight) for one in made.told_traffic()] == [
+        ("api:idle", 0),
+        ("api:busy", 1),
+    ]
+    for one in made.told_traffic():
+        one.is_changed = False
+    assert made.told_traffic() == []
+    busy.end(2.0)
+    assert told == ["drained"]
+    assert made.told_traffic() == [busy]
+
+
+def test_a_new_engine_is_told_of_those_that_drain():
+    made = fleet(a=instance(), b=instance(DRAINING))
+    for one in made.told_traffic():
+        one.is_changed = False
+    made.backends()[0].traffic.begin(1.0)
     made.tell_all_anew()
-    assert made.changed_traffic() == [used]
+    assert [one.name for one in made.told_traffic()] == ["api:b"]
 
 
 # --- one that takes no connections ---

@@ -55,6 +55,22 @@ def test_release_is_in_order_and_those_who_park_again_keep_it():
     assert len(parking) == 3
 
 
+def test_those_of_one_instance_go_on_in_order_and_no_others():
+    woken = []
+    parking = Parking(woken.append)
+    order = []
+    others = Waiting()
+    parking.park(others, choice("api:b", "api:b"), 1.0)
+    for name in "abc":
+        one = Waiting(name, lambda waiting: order.append(waiting.name))
+        parking.park(one, choice("api:a" if name != "b" else "api", "api:a"), 1.0)
+    parking.release_of(("api:a", "api"))
+    assert order == ["a", "c", "b"]
+    assert (len(parking), others.log) == (1, [])
+    parking.park(Waiting(), choice("api:a", "api:a"), 2.0)
+    assert woken == ["api:b", "api:a", "api:a"], "it is asked for anew"
+
+
 def test_a_wake_is_not_said_again_because_a_table_came():
     woken = []
     parking = Parking(woken.append)
@@ -115,3 +131,17 @@ def test_doors_are_bounded():
     names = [f"api:{number}" for number in range(DOOR_LIMIT + 1)]
     assert [parking.park(Waiting(), choice(name), 1.0) for name in names].count(False) == 1
     assert len(parking) == DOOR_LIMIT
+
+
+def test_a_full_queue_is_told_once_a_minute():
+    told = []
+    parking = Parking(lambda _: None, lambda key, count: told.append((key, count)))
+    for _ in range(QUEUE_LIMIT):
+        assert parking.park(Waiting(), choice("api:a"), 1.0)
+    assert told == []
+    for second in range(3):
+        assert not parking.park(Waiting(), choice("api:a"), 1.0 + second)
+    assert told == [("api:a", QUEUE_LIMIT)]
+    assert parking.park(Waiting(), choice("api:b"), 3.0)
+    assert not parking.park(Waiting(), choice("api:a"), 62.0)
+    assert told == [("api:a", QUEUE_LIMIT)] * 2

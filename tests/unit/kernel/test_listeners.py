@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from engine.kernel.listeners import listeners_on, owners_of, strangers_among
+from engine.kernel.listeners import listeners_on, owners_of, strangers_among, uid_of_connection
 
 CHILD = "import socket, sys; s = socket.create_server(('127.0.0.1', 0));"
 CHILD += "print(s.getsockname()[1], flush=True); sys.stdin.read()"
@@ -75,3 +77,37 @@ def test_two_that_share_a_port_are_both_seen() -> None:
         two.bind(one.getsockname())
         two.listen()
         assert len(listeners_on(one.getsockname()[1])) == 2
+
+
+def test_whose_a_connection_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = server.getsockname()
+        with socket.create_connection(there) as sock:
+            here = sock.getsockname()
+            assert uid_of_connection(here, there) == os.geteuid()
+            assert uid_of_connection(here, (there[0], here[1])) is None
+            # Nobody is connected from there, though somebody listens.
+            assert uid_of_connection(there, ("127.0.0.1", 1)) is None
+            sock.shutdown(socket.SHUT_WR)
+            assert uid_of_connection(here, there) is None
+        assert uid_of_connection(here, there) is None
+
+
+def test_a_file_of_too_long_a_path_hides_no_socket(tmp_path: Path) -> None:
+    """Which is how a program could keep its sockets from being looked at."""
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=place)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    try:
+        with pytest.raises(OSError, match="too long"):
+            os.readlink(f"/proc/self/fd/{place}")
+        with socket.create_server(("127.0.0.1", 0)) as own:
+            found = listeners_on(own.getsockname()[1])
+            assert strangers_among(found, [os.getpid()]) == []
+            assert owners_of(found[0].inode)[0][0] == os.getpid()
+    finally:
+        os.close(place)
+        shutil.rmtree(tmp_path / ("d" * 250))

@@ -103,7 +103,7 @@ def test_it_ends_as_the_program_did(
 @pytest.mark.parametrize("number", sorted(process.PASSED_ON))
 def test_it_passes_signals_on_to_the_group(command: list[str], number: signal.Signals) -> None:
     # The sleep hears it too, or the shell would wait for it before it runs the trap.
-    script = f"trap 'exit 5' {number.name[3:]}; touch up; sleep 100 & wait; wait; exit 6"
+    script = f"trap 'kill $!; exit 5' {number.name[3:]}; touch up; sleep 100 & wait; wait; exit 6"
     folder = Path(command[-1]).parent
     pid, told = start(command, f"cd {folder}; {script}")
     deadline = time.monotonic() + 20

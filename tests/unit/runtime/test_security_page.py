@@ -1,12 +1,17 @@
-"""docs/SECURITY.md shows the table that the tests hold true."""
+"""docs/SECURITY.md and README.md show the table that the tests hold true."""
+
+from pathlib import Path
+
+import pytest
 
 from tests.kernel.probe.expected import EXPECTED, LEVELS
-from tests.kernel.probe.render import PAGE, rendered
+from tests.kernel.probe.render import PAGES, rendered
 
 
-def test_the_page_is_as_the_table_says() -> None:
-    text = PAGE.read_text()
-    assert rendered(text) == text, "run python -m tests.kernel.probe.render"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_page_is_as_the_table_says(page: Path) -> None:
+    text = page.read_text()
+    assert rendered(text, PAGES[page]()) == text, "run python -m tests.kernel.probe.render"
 
 
 def test_every_row_has_a_value_for_each_level() -> None:

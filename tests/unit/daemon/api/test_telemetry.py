@@ -38,11 +38,25 @@ def value(found: dict[str, Any], family: str, sample: str, **labels: str) -> flo
     return float(values[0])
 
 
+def test_wakes_are_told_by_what_was_woken(local: Served) -> None:
+    frozen = Traffic()
+    for ms in (0.5, 0.7, 12.0):
+        frozen.note(ms)
+    local.control.woken["api:bob"] = {"frozen": frozen}
+    found = families(local)
+    name = "tenement_wake_duration_ms"
+    bob = {"instance": "bob", "process": "api", "from": "frozen"}
+    assert value(found, name, f"{name}_count", **bob) == 3
+    assert value(found, name, f"{name}_bucket", le="1", **bob) == 2
+    assert value(found, name, f"{name}_sum", **bob) == 13.2
+
+
 def test_the_peers_names_types_and_labels(local: Served) -> None:
     found = families(local)
     assert {name: one.type for name, one in found.items()} == {
         "tenement_requests": "counter",
         "tenement_request_duration_ms": "histogram",
+        "tenement_wake_duration_ms": "histogram",
         "tenement_instances_up": "gauge",
         "tenement_instance_restarts": "counter",
         "tenement_instance_storage_bytes": "gauge",

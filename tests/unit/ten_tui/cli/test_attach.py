@@ -52,7 +52,12 @@ def test_down_ends_who_holds_the_directory(ten: Ten, holder: subprocess.Popen[st
     assert holder.wait(5) == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("holder", [1, os.getpid(), "x", -1, 2**22 + 1], indirect=True)
+@pytest.mark.parametrize(
+    "holder",
+    [1, os.getpid(), "x", -1, 2**22 + 1],
+    indirect=True,
+    ids=["init", "us", "word", "negative", "too great"],
+)
 def test_down_hits_nobody_by_a_pid_alone(ten: Ten, holder: subprocess.Popen[str]) -> None:
     ran = ten("down")
     assert ran.code == 1
@@ -166,7 +171,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_alone_in_a_terminal_attaches(ten: Ten, served: Served, terminal: list[Any]) -> None:
     assert ten().code == 0
-    ((endpoint, logs),) = terminal
+    (((endpoint,), logs),) = terminal
     assert (endpoint.socket, logs) == (str(served.path), "")
 
 
@@ -204,7 +209,7 @@ def test_up_attaches_to_what_runs_and_starts_nothing(
     # An engine is started here, wherever commands go.
     monkeypatch.setenv("TENEMENT_SERVER", "http://127.0.0.1:9")
     assert ten("up").code == 0
-    assert terminal == [(Endpoint(socket=str(served.path), data_dir=str(served.folder)), "")]
+    assert terminal == [([Endpoint(socket=str(served.path), data_dir=str(served.folder))], "")]
     ran = ten("up", "--detach")
     assert ran.out.startswith("Engine running on http://localhost:8080 (pid ")
 

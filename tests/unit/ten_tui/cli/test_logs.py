@@ -35,7 +35,7 @@ def test_filters(ten: Ten, served: Served) -> None:
     assert ten("logs", "api:bob", "--level", "stderr").out.endswith("[ERR] api:bob wrong\n")
     wrong = ten("logs", "--level", "nonsense")
     assert wrong.code == 2
-    assert "'nonsense' (choose from 'stdout', 'stderr')" in wrong.err
+    assert "'nonsense' (choose from 'stdout', 'stderr', 'access')" in wrong.err
     assert ten("logs", "--limit", "0").out == ""
 
 

@@ -66,6 +66,17 @@ def http(status: str, body: bytes = b"", kind: str = "application/json") -> byte
     return head.encode() + body
 
 
+def test_a_socket_behind_a_link_is_reached_however_long_its_path_is(
+    served: Served, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("deep" * 40)
+    folder.mkdir()
+    with connect(Endpoint(socket=str(folder / "ten.sock"))) as client:
+        # The engine makes the link when it starts, which is after this client was made.
+        (folder / "ten.sock").symlink_to(served.path)
+        assert client.snapshot().instances is not None
+
+
 def test_the_peers_routes(client: Client, served: Served) -> None:
     assert client.is_up()
     assert [one.id for one in client.running()][:1] == ["api:alice"]

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from engine.core.wire import LogLine, LogWindow
 from ten_tui.store.levels import find_level
-from ten_tui.store.logs import HELD, LogQuery, Logs, Page, cursor_step, rows_in_view
+from ten_tui.store.log_cursor import cursor_step
+from ten_tui.store.logs import HELD, LogQuery, Logs, Page, rows_in_view
 from ten_tui.theme import Ink
 
 
