@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls
+from engine.runtime.links import follow, is_below, is_in
 from engine.runtime.rootfs import attached, root_steps, taken
-from engine.runtime.sight import found_paths, given_paths, is_below, is_engines, outermost
+from engine.runtime.sight import (
+    SYSTEM,
+    found_paths,
+    given_paths,
+    is_engines,
+    outermost,
+    written_places,
+)
 from engine.runtime.steps import Hide, MakeDev, MakeDir, MakeReadOnly, Mask, MountStep
 
 if TYPE_CHECKING:
@@ -73,9 +81,6 @@ _SECRET_AT_HOME = (
     *(".git-credentials", ".config/gh", ".config/gcloud", ".config/ten", ".bash_history"),
 )
 """The same in a home that is in sight as a whole, being the working directory."""
-
-_SYSTEM = ("/usr/", "/etc/", "/bin/", "/sbin/", "/lib", "/dev/", "/proc/", "/sys/")
-"""Where nothing is made writable because an argument names it."""
 
 _PROC_READONLY = ("/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/driver")
 _PROC_MASKED = (
@@ -173,10 +178,11 @@ def _protect_system(what: Launchable, given: Iterable[str], places: Iterable[str
     """
     writable, socket_dir = [what.own_dir], os.path.dirname(what.socket)
     is_hidden = any(is_below(f"{socket_dir}/", place) for place in (*places, what.data_dir))
-    shared = [] if is_hidden or f"{socket_dir}/".startswith(_SYSTEM) else [socket_dir]
+    shared = [] if is_hidden or f"{socket_dir}/".startswith(SYSTEM) else [socket_dir]
     if what.hardening.level is not Hardening.STRICT:
-        resolved = map(os.path.realpath, given)
-        writable += [path for path in resolved if not f"{path}/".startswith(_SYSTEM)]
+        written = written_places(what, (*places, "/dev", what.data_dir))
+        resolved = filter(None, (follow(path, written) for path in given))
+        writable += [path for path in resolved if not f"{path}/".startswith(SYSTEM)]
         writable += [what.workdir]
     kept = outermost("/", {*writable, *shared} - {"/", *places})
     return [*(MakeDir(path, 0o755) for path in shared), MakeReadOnly(("/",), kept)]
@@ -223,7 +229,9 @@ def _pts_options(*, is_rootless: bool) -> str:
 
 def _hide_engine(what: Launchable, wanted: list[str], places: Iterable[str]) -> list[Step]:
     """Hide the data directory but the instance's own, and the API's socket where it lies apart."""
+    siblings = (os.path.dirname(what.own_dir),)
     own = [each for each in wanted if not is_engines(each, what.data_dir)]
+    own = [each for each in own if not is_in(each, siblings)]
     socket_dir = _short_dir(what.data_dir, places)
     return [
         *([Hide(socket_dir)] if socket_dir else []),

@@ -15,10 +15,10 @@ from engine.core.errors import FeatureMissing
 from engine.core.hardening import Hardening
 from engine.kernel import syscalls, userns
 from engine.runtime.files import COVERED, file_steps
+from engine.runtime.links import is_below
 from engine.runtime.network import entered, network_steps, resolver_steps, unshared
 from engine.runtime.process import become, give_output
 from engine.runtime.refused import CALLS, filter_program
-from engine.runtime.sight import is_below
 from engine.runtime.steps import (
     DropCapabilities,
     Enter,

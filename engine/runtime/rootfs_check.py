@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from engine.core.config_table import short
 from engine.core.hardening import Hardening
 from engine.runtime.files import COVERED, PRIVATE
-from engine.runtime.sight import is_below
+from engine.runtime.links import is_below
+from engine.runtime.sight import why_engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,21 +42,13 @@ def _why_no_root(path: str, data_dir: str) -> str:
         return "is no directory"
     if not os.access(path, os.R_OK | os.X_OK):
         return "cannot be read by the engine's user"
-    return _why_engines(os.path.realpath(path), data_dir)
+    return why_engines(os.path.realpath(path), data_dir)
 
 
 def _why_no_source(path: str, data_dir: str) -> str:
     if not os.path.exists(path):
         return "is not there"
-    return _why_engines(os.path.realpath(path), data_dir)
-
-
-def _why_engines(path: str, data_dir: str) -> str:
-    socket_dir = os.path.dirname(os.path.realpath(os.path.join(data_dir, "run", "ten.sock")))
-    for own in (data_dir, socket_dir):
-        if path == own or is_below(path, own) or is_below(own, path):
-            return f"holds the engine's own folder {own}, or lies in it"
-    return ""
+    return why_engines(os.path.realpath(path), data_dir)
 
 
 def _why_no_target(spec: ServiceSpec, target: str, data_dir: str) -> str:

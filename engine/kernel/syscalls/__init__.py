@@ -183,6 +183,25 @@ def open_tree(path: str) -> int:
     return _check(result, "open_tree", path)
 
 
+def open_tree_unlinked(path: str) -> int:
+    """Copy the mounts at a path that has no symbolic link on the way; a final one is copied itself.
+
+    Returns: as `open_tree`. Source: openat2(2), RESOLVE_NO_SYMLINKS.
+
+    Raises:
+        KernelError: ELOOP where there is a link.
+    """
+    how = struct.pack("QQQ", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+    size = ctypes.c_size_t(len(how))
+    fd = libc.syscall(_SYS_OPENAT2, _AT_FDCWD, os.fsencode(path), how, size)
+    _check(fd, "openat2", path)
+    flags = ctypes.c_uint(_OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_EMPTY_PATH)
+    try:
+        return _check(libc.syscall(_SYS_OPEN_TREE, fd, b"", flags), "open_tree", path)
+    finally:
+        os.close(fd)
+
+
 def move_mount(tree: int, target: str) -> None:
     """Attach what `open_tree` copied, and close it.
 

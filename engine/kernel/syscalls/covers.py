@@ -44,7 +44,7 @@ def cover(path: str, keep: Iterable[str], mode: int, size: str = "") -> None:
         mode: Permissions of the cover; it is read-only where these let nobody write.
         size: How much may be written there, as tmpfs takes it; "" for half of the memory.
     """
-    trees = [(target, syscalls.open_tree(target)) for target in keep]
+    trees = [(target, syscalls.open_tree_unlinked(target)) for target in keep]
     options = f"mode={mode:o},size={size}" if size else f"mode={mode:o}"
     syscalls.mount("tmpfs", path, "tmpfs", _NO_DEVICES, options)
     for target, tree in trees:
@@ -73,7 +73,7 @@ def protect(paths: Iterable[str], writable: Iterable[str]) -> None:
         paths: Directories, mount points or not.
         writable: Paths below one of them that stay as they are.
     """
-    spared = [(target, syscalls.open_tree(target)) for target in writable]
+    spared = [(target, syscalls.open_tree_unlinked(target)) for target in writable]
     for path in paths:
         if path != "/":
             syscalls.mount(path, path, "", syscalls.MS_BIND | syscalls.MS_REC)
@@ -129,12 +129,12 @@ def take(source: str, target: str, mode: str) -> None:
     """Copy what is at a path, with all that is mounted below, to be seen at another one.
 
     Args:
-        source: The path; a link at its end is followed.
+        source: The path, without links: whoever put one there since is not followed.
         target: Where it is going to be.
         mode: "ro" or "rw".
     """
     try:
-        tree = syscalls.open_tree(os.path.realpath(source))
+        tree = syscalls.open_tree_unlinked(source)
         if mode == "ro":
             syscalls.set_readonly("", tree)
     except syscalls.KernelError as error:

@@ -132,7 +132,8 @@ def test_the_default_lets_it_write_what_it_is_given(build: Build, tmp_path: Path
         workdir=str(tmp_path / "app"),
     )
     first = next(step for step in plan.steps if isinstance(step, steps.MakeReadOnly))
-    names = ("app", "data/api/alice", "given", "named")
+    # The link lies beside what may be written: an instance could have put it there.
+    names = ("app", "data/api/alice", "given")
     assert first.writable == tuple(str(tmp_path / name) for name in names)
 
 

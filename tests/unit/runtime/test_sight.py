@@ -117,3 +117,30 @@ def test_links_in_its_own_folder_name_nothing(home: Path, named: Name) -> None:
     script = home / "data/api/x/run"
     script.symlink_to(put(home / "other/run", "#!/usr/bin/env secret"))
     assert named(str(script), f"{link}/id", env={"PATH": str(link)}) == ["me/app"]
+
+
+@pytest.mark.parametrize("name", [".venv/bin/python", "venv", "run", "conf", "given"])
+def test_links_in_the_working_directory_name_nothing_hidden(
+    home: Path, named: Name, name: str
+) -> None:
+    put(home / "me/.ssh/bin/python")
+    put(home / "me/.ssh/id")
+    link = home / "me/app" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(home / "me/.ssh")
+    assert named(str(home / "me/app/run"), "given", "conf/id", named=(f"{link}",)) == ["me/app"]
+    link.unlink()
+    link.symlink_to(home / "me/.ssh/bin/python")
+    assert named(str(home / "me/app/run"), "given", named=(f"{link}",)) == ["me/app"]
+
+
+def test_a_script_in_the_working_directory_names_nothing_hidden(home: Path, named: Name) -> None:
+    secret = put(home / "me/.ssh/id")
+    script = put(home / "me/app/run", f"#!{secret}\n")
+    assert named(script) == ["me/app"]
+
+
+def test_a_file_that_was_named_and_became_a_link_names_nothing(home: Path, named: Name) -> None:
+    (home / "me/conf").mkdir()
+    (home / "me/conf/app.toml").symlink_to(home / "me/.ssh")
+    assert named("true", str(home / "me/conf/app.toml")) == ["me/app"]
