@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from engine.daemon.process import LiveProcess, drop, end_all
 from engine.daemon.quotas import keep_quota, lift_quota
 from engine.kernel.cgroup import Cgroup, CgroupTree
 from engine.kernel.ownership import give_folder
+from engine.kernel.trees import remove_tree
 from engine.runtime import platforms
 from engine.runtime.plan import build_plan
 from engine.runtime.steps import EnterRoot
@@ -245,8 +245,8 @@ class Launcher:
         try:
             # The number of its project lives on in the file system when the folder does not.
             await asyncio.to_thread(lift_quota, str(path))
-            # shutil.rmtree follows no link: a link in the tenant's place is not the tenant's.
-            await asyncio.to_thread(shutil.rmtree, path)
+            # Neither follows a link: a link in the tenant's place is not the tenant's.
+            await asyncio.to_thread(remove_tree, str(path))
         except FileNotFoundError:
             return
         except OSError as error:

@@ -30,6 +30,9 @@ BUDGET_SECONDS = 5.0
 """Longest walk of one instance's tree; what was counted by then is what is told."""
 
 _REST_EVERY = 512
+_BLOCK_BYTES = 512
+"""Unit of st_blocks. Source: inode(7)."""
+
 _REST_SECONDS = 0.002
 
 
@@ -37,7 +40,9 @@ class Usage(msgspec.Struct, frozen=True):
     """What a tree holds.
 
     Attributes:
-        size_bytes: Lengths of its regular files added up; a file with several names counts once.
+        size_bytes: Of its regular files, the length, or what is taken on disk where that is more;
+            of folders and all else, what is taken; a block that is not full is not counted. A
+            file with several names counts once.
             Of a folder with a hard quota: what the file system says that it takes.
         files: How many there are.
         is_complete: False where time ran out, a folder could not be read or was moved away.
@@ -60,9 +65,8 @@ class _Count:
 
     def add(self, _: int, entry: os.DirEntry[str]) -> bool:
         """Count an entry; tell whether there is time for more."""
-        if entry.is_file(follow_symlinks=False):
-            with contextlib.suppress(OSError):  # removed meanwhile
-                self._add_file(entry.stat(follow_symlinks=False))
+        with contextlib.suppress(OSError):  # removed meanwhile
+            self._add(entry.stat(follow_symlinks=False))
         self._entries += 1
         if self._entries % _REST_EVERY:
             return True
@@ -70,15 +74,23 @@ class _Count:
         time.sleep(_REST_SECONDS)
         return time.monotonic() <= self._deadline
 
-    def _add_file(self, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
+    def _add(self, status: os.stat_result) -> None:
+        taken = status.st_blocks * _BLOCK_BYTES
+        # That the last block is not full is not the tenant's doing.
+        beyond = taken - status.st_blksize
+        if stat.S_ISDIR(status.st_mode):
+            self.size_bytes += max(beyond, 0)
             return
         if status.st_nlink > 1:
             if status.st_ino in self._seen:
                 return
             self._seen.add(status.st_ino)
+        if not stat.S_ISREG(status.st_mode):
+            self.size_bytes += taken
+            return
         self.files += 1
-        self.size_bytes += status.st_size
+        # A sparse file can be filled to its length; blocks kept beyond it are taken now.
+        self.size_bytes += max(status.st_size, beyond)
 
 
 def measure(path: str | Path, budget_seconds: float = BUDGET_SECONDS) -> Usage:

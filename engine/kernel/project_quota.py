@@ -105,8 +105,11 @@ def _opened(folder: str) -> Iterator[int]:
 def _give_project(root: int, folder: str) -> int:
     """Give the number of a folder's project, which it and all in it now have.
 
-    The folder itself comes after what it holds, so that a walk that was cut short is done again,
-    and then once more what it holds: something may have been made there before it was marked.
+    The folder itself comes last, after two whole walks: one that was cut short is done again. The
+    second finds what was made in a folder before the first had marked that.
+
+    Raises:
+        OSError: A walk was not whole.
     """
     if project := _own_project(root):
         return project
@@ -126,7 +129,9 @@ def _give_project(root: int, folder: str) -> int:
             walk.run()
         finally:
             walk.close()
-        _mark(root, project, is_folder=True)
+        if not walk.is_complete:
+            raise OSError(errno.EBUSY, "not all of it could be looked at", folder)
+    _mark(root, project, is_folder=True)
     return project
 
 

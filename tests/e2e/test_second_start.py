@@ -1,4 +1,4 @@
-"""An instance that ran before has filled all it may write with links: its next start brings none."""
+"""An instance filled all it may write with links: its next start brings nothing into its sight."""
 
 import os
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def lay_out(folder: Path) -> Path:
     (folder / "app/venv/bin").mkdir(parents=True)
     (folder / "files").mkdir()
     (folder / "files/env.txt").write_text("x\n")
-    hidden = Path("/var/tmp") / f"ten-{os.getpid()}"  # noqa: S108 - covered by each instance's own
+    hidden = Path("/var/tmp") / f"ten-{os.getpid()}"
     hidden.mkdir()
     (hidden / "secret").write_text(SECRET)
     return hidden

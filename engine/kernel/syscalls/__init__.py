@@ -160,46 +160,41 @@ def pivot_root(new_root: str, put_old: str) -> None:
     _check(libc.pivot_root(new_root.encode(), put_old.encode()), "pivot_root", new_root)
 
 
+def _open_unlinked(path: str, flags: int) -> int:
+    how = struct.pack("QQQ", os.O_PATH | os.O_CLOEXEC | flags, 0, _RESOLVE_NO_SYMLINKS)
+    size = ctypes.c_size_t(len(how))
+    return int(libc.syscall(_SYS_OPENAT2, _AT_FDCWD, os.fsencode(path), how, size))
+
+
 def is_dir_without_links(path: str) -> bool:
     """Tell whether a path is a folder and no part of it a symbolic link; False also if unknown.
 
     Source: openat2(2), Linux 5.6.
     """
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-    how = struct.pack("QQQ", flags, 0, _RESOLVE_NO_SYMLINKS)
-    fd = libc.syscall(_SYS_OPENAT2, _AT_FDCWD, path.encode(), how, ctypes.c_size_t(len(how)))
-    if fd >= 0:
+    if (fd := _open_unlinked(path, os.O_DIRECTORY)) >= 0:
         os.close(fd)
-    return bool(fd >= 0)
+    return fd >= 0
 
 
-def open_tree(path: str) -> int:
+def open_tree(path: str, *, through_links: bool = True) -> int:
     """Copy the mounts at a path, unattached; a final symbolic link is not followed.
 
-    Returns: a descriptor for `move_mount`. Source: open_tree(2), Linux 5.2.
+    Returns: a descriptor for `move_mount`; ELOOP where there is to be no link on the way, and is.
+        Source: open_tree(2), Linux 5.2.
     """
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_SYMLINK_NOFOLLOW
-    result = libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, path.encode(), ctypes.c_uint(flags))
-    return _check(result, "open_tree", path)
-
-
-def open_tree_unlinked(path: str) -> int:
-    """Copy the mounts at a path that has no symbolic link on the way; a final one is copied itself.
-
-    Returns: as `open_tree`. Source: openat2(2), RESOLVE_NO_SYMLINKS.
-
-    Raises:
-        KernelError: ELOOP where there is a link.
-    """
-    how = struct.pack("QQQ", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
-    size = ctypes.c_size_t(len(how))
-    fd = libc.syscall(_SYS_OPENAT2, _AT_FDCWD, os.fsencode(path), how, size)
-    _check(fd, "openat2", path)
-    flags = ctypes.c_uint(_OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_EMPTY_PATH)
+    if through_links:
+        return _open_tree(_AT_FDCWD, path, flags)
+    fd = _check(_open_unlinked(path, os.O_NOFOLLOW), "openat2", path)
     try:
-        return _check(libc.syscall(_SYS_OPEN_TREE, fd, b"", flags), "open_tree", path)
+        return _open_tree(fd, "", flags | _AT_EMPTY_PATH)
     finally:
         os.close(fd)
+
+
+def _open_tree(at: int, path: str, flags: int) -> int:
+    fd = libc.syscall(_SYS_OPEN_TREE, at, os.fsencode(path), ctypes.c_uint(flags))
+    return _check(fd, "open_tree", path)
 
 
 def move_mount(tree: int, target: str) -> None:

@@ -44,7 +44,7 @@ def cover(path: str, keep: Iterable[str], mode: int, size: str = "") -> None:
         mode: Permissions of the cover; it is read-only where these let nobody write.
         size: How much may be written there, as tmpfs takes it; "" for half of the memory.
     """
-    trees = [(target, syscalls.open_tree_unlinked(target)) for target in keep]
+    trees = [(target, syscalls.open_tree(target, through_links=False)) for target in keep]
     options = f"mode={mode:o},size={size}" if size else f"mode={mode:o}"
     syscalls.mount("tmpfs", path, "tmpfs", _NO_DEVICES, options)
     for target, tree in trees:
@@ -73,7 +73,7 @@ def protect(paths: Iterable[str], writable: Iterable[str]) -> None:
         paths: Directories, mount points or not.
         writable: Paths below one of them that stay as they are.
     """
-    spared = [(target, syscalls.open_tree_unlinked(target)) for target in writable]
+    spared = [(target, syscalls.open_tree(target, through_links=False)) for target in writable]
     for path in paths:
         if path != "/":
             syscalls.mount(path, path, "", syscalls.MS_BIND | syscalls.MS_REC)
@@ -108,6 +108,10 @@ def make_dev(path: str, keep: Iterable[str], pts_options: str) -> None:
     for node, tree in trees:
         if node.startswith(own):
             _attach(tree, node)
+    # What was opened before lies on the host's mount, where its mode could be changed.
+    fd = os.open(f"{path}/null", os.O_RDWR | os.O_NOCTTY)
+    os.dup2(fd, 0)
+    os.close(fd)
 
 
 def _attach(tree: int, target: str) -> None:
@@ -134,7 +138,7 @@ def take(source: str, target: str, mode: str) -> None:
         mode: "ro" or "rw".
     """
     try:
-        tree = syscalls.open_tree_unlinked(source)
+        tree = syscalls.open_tree(source, through_links=False)
         if mode == "ro":
             syscalls.set_readonly("", tree)
     except syscalls.KernelError as error:

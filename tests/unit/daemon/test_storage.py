@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +39,50 @@ def test_links_are_not_followed(tree: Path, tmp_path: Path) -> None:
     (tree / "folder").symlink_to(outside)
     (tree / "file").symlink_to(outside / "big")
     (tree / "circle").symlink_to(".")
-    assert measure(tree) == Usage(123, 3)
+    # A long target takes a block of its own.
+    taken = sum((tree / name).lstat().st_blocks for name in ("folder", "file", "circle")) * 512
+    assert measure(tree) == Usage(123 + taken, 3)
+
+
+def test_what_is_taken_beyond_a_length_counts(tree: Path) -> None:
+    with (tree / "kept").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 1_000_000)
+        os.ftruncate(file.fileno(), 1_000_000)
+    sparse = subprocess.run(["fallocate", "-n", "-l", "5M", str(tree / "one")], check=False)
+    if sparse.returncode:  # not every file system can
+        assert measure(tree) == Usage(1_000_123, 4)
+    else:
+        assert 5_900_000 < measure(tree).size_bytes < 6_300_000
+
+
+def test_many_names_in_a_folder_take_what_the_folder_takes(tree: Path) -> None:
+    for number in range(2000):
+        (tree / "a" / f"{number:0200d}").touch()
+    status = (tree / "a").stat()
+    beyond = max(status.st_blocks * 512 - status.st_blksize, 0)
+    assert measure(tree) == Usage(123 + beyond, 2003)
+
+
+def test_a_tree_of_any_depth_is_removed(tree: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    (tree / "link").symlink_to(outside)
+    fd = os.open(tree, os.O_RDONLY)
+    for _ in range(5000):
+        os.mkdir("d", dir_fd=fd)
+        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    trees.remove_tree(str(tree))
+    assert not tree.exists()
+    assert outside.read_text() == "kept"
+    trees.remove_tree(str(tree))  # what is not there is removed
+
+
+def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot remove '/proc/self/mem"):
+        trees.remove_tree("/proc/self/mem")
 
 
 def test_the_root_itself_is_no_link(tree: Path, tmp_path: Path) -> None:
