@@ -171,7 +171,13 @@ def devices(_: Facts) -> object:
 
 @attempt("kernel", "change the mode of the host's /dev/null")
 def dev_null(_: Facts) -> object:
-    os.chmod("/dev/null", 0o666)
+    try:
+        os.chmod("/dev/null", 0o666)
+    except OSError:
+        # What it was started with may have been opened before /dev was its own.
+        if os.fstat(0).st_rdev != os.stat("/dev/null").st_rdev:
+            raise
+        os.fchmod(0, 0o666)
     return True
 
 
