@@ -28,6 +28,9 @@ MAX_INSTANCES = 1000
 MAX_SECONDS = 3600.0
 """Of either window."""
 
+_ROUNDING = 1e-9
+"""Of an instance: the mean of equal loads may be a little more than each."""
+
 _MOST_KEPT = int(MAX_SECONDS) + 100
 
 
@@ -164,6 +167,6 @@ class Memory:
 def _need(scale: Scale, load: Load, amount: float) -> _Need:
     """Say how many a load needs, and how many would do; none only where nothing is asked for."""
     least = 0 if load.is_idle else 1
-    up = math.ceil(amount / scale.amount)
-    down = math.ceil(amount / (scale.amount * (1 - SPARE)))
+    up = math.ceil(amount / scale.amount - _ROUNDING)
+    down = math.ceil(amount / (scale.amount * (1 - SPARE)) - _ROUNDING)
     return _Need(load.at, max(up, least), max(down, least))

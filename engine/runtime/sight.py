@@ -69,7 +69,7 @@ def written_places(what: Launchable, hidden: Collection[str] = ()) -> tuple[str,
     writable = (each.source for each in what.mounts if each.is_writable)
     places = {what.data_dir, *map(os.path.realpath, writable)}
     if what.hardening.level is not Hardening.STRICT:
-        places.add(what.workdir)
+        places |= {what.workdir} - {"/"}
         for path in _given(what):
             folder = follow(os.path.dirname(os.path.normpath(path)), places)
             is_spared = not folder or is_never_written(folder, hidden)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.core.scale import SPARE, Load, Memory, Scale, Target
@@ -31,6 +31,22 @@ def test_bounds_always_hold(scale: Scale, amounts: list[float], count: int) -> N
     assert all(scale.least <= each <= scale.most for each in play(scale, amounts, count))
 
 
+UNEVEN = 819.6670143949209
+"""The mean of several of it is more than it."""
+
+
+@example(
+    Scale(
+        least=0,
+        most=2,
+        target=Target.INFLIGHT,
+        amount=UNEVEN,
+        up_after_seconds=5,
+        down_after_seconds=0,
+    ),
+    UNEVEN,
+    0,
+)
 @given(SCALES, AMOUNTS, st.integers(0, 30))
 def test_steady_load_is_settled_once(scale: Scale, amount: float, count: int) -> None:
     counts = play(scale, [amount] * 200, count)

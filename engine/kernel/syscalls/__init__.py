@@ -80,10 +80,8 @@ _SOCK_FILTER_BYTES = 8
 _SYS_KEYCTL = 250 if os.uname().machine == "x86_64" else 219
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
-_SYS_OPENAT2 = 437
 _SYS_QUOTACTL_FD = 443
 _SYS_MOUNT_SETATTR = 442
-_RESOLVE_NO_SYMLINKS = 0x04
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION = 0x20080522
 _U32 = 0xFFFFFFFF
@@ -160,39 +158,17 @@ def pivot_root(new_root: str, put_old: str) -> None:
     _check(libc.pivot_root(new_root.encode(), put_old.encode()), "pivot_root", new_root)
 
 
-def _open_unlinked(path: str, flags: int) -> int:
-    how = struct.pack("QQQ", os.O_PATH | os.O_CLOEXEC | flags, 0, _RESOLVE_NO_SYMLINKS)
-    size = ctypes.c_size_t(len(how))
-    return int(libc.syscall(_SYS_OPENAT2, _AT_FDCWD, os.fsencode(path), how, size))
-
-
-def is_dir_without_links(path: str) -> bool:
-    """Tell whether a path is a folder and no part of it a symbolic link; False also if unknown.
-
-    Source: openat2(2), Linux 5.6.
-    """
-    if (fd := _open_unlinked(path, os.O_DIRECTORY)) >= 0:
-        os.close(fd)
-    return fd >= 0
-
-
-def open_tree(path: str, *, through_links: bool = True) -> int:
+def open_tree(path: str, at: int = _AT_FDCWD) -> int:
     """Copy the mounts at a path, unattached; a final symbolic link is not followed.
 
-    Returns: a descriptor for `move_mount`; ELOOP where there is to be no link on the way, and is.
-        Source: open_tree(2), Linux 5.2.
+    Args:
+        path: Of what is copied; "" for what `at` is a descriptor of.
+        at: Where a relative path begins.
+
+    Returns: a descriptor for `move_mount`. Source: open_tree(2), Linux 5.2.
     """
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_SYMLINK_NOFOLLOW
-    if through_links:
-        return _open_tree(_AT_FDCWD, path, flags)
-    fd = _check(_open_unlinked(path, os.O_NOFOLLOW), "openat2", path)
-    try:
-        return _open_tree(fd, "", flags | _AT_EMPTY_PATH)
-    finally:
-        os.close(fd)
-
-
-def _open_tree(at: int, path: str, flags: int) -> int:
+    flags |= 0 if path else _AT_EMPTY_PATH
     fd = libc.syscall(_SYS_OPEN_TREE, at, os.fsencode(path), ctypes.c_uint(flags))
     return _check(fd, "open_tree", path)
 

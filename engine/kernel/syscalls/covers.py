@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable
 
 from engine.kernel import syscalls
+from engine.kernel.syscalls.unlinked import open_tree_unlinked
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 """The nodes of an own /dev: those that belong to nobody."""
@@ -44,7 +45,7 @@ def cover(path: str, keep: Iterable[str], mode: int, size: str = "") -> None:
         mode: Permissions of the cover; it is read-only where these let nobody write.
         size: How much may be written there, as tmpfs takes it; "" for half of the memory.
     """
-    trees = [(target, syscalls.open_tree(target, through_links=False)) for target in keep]
+    trees = [(target, open_tree_unlinked(target)) for target in keep]
     options = f"mode={mode:o},size={size}" if size else f"mode={mode:o}"
     syscalls.mount("tmpfs", path, "tmpfs", _NO_DEVICES, options)
     for target, tree in trees:
@@ -73,7 +74,7 @@ def protect(paths: Iterable[str], writable: Iterable[str]) -> None:
         paths: Directories, mount points or not.
         writable: Paths below one of them that stay as they are.
     """
-    spared = [(target, syscalls.open_tree(target, through_links=False)) for target in writable]
+    spared = [(target, open_tree_unlinked(target)) for target in writable]
     for path in paths:
         if path != "/":
             syscalls.mount(path, path, "", syscalls.MS_BIND | syscalls.MS_REC)
@@ -138,7 +139,7 @@ def take(source: str, target: str, mode: str) -> None:
         mode: "ro" or "rw".
     """
     try:
-        tree = syscalls.open_tree(source, through_links=False)
+        tree = open_tree_unlinked(source)
         if mode == "ro":
             syscalls.set_readonly("", tree)
     except syscalls.KernelError as error:

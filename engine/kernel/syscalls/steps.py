@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from engine.kernel import syscalls
 from engine.kernel.syscalls import covers, net
+from engine.kernel.syscalls.unlinked import is_dir_without_links
 
 MAX_STEPS = 200
 _NO_LIMIT = 1 << 64  # RLIM_INFINITY is -1 of an unsigned number
@@ -29,7 +30,7 @@ def write_id_maps(uid_map: str, gid_map: str) -> None:
 
 def make_dirs(path: str, mode: int) -> None:
     """Make a directory and its parents; a symbolic link on the way is an error, not followed."""
-    if syscalls.is_dir_without_links(path):
+    if is_dir_without_links(path):
         return
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     at, reached = -1, ""

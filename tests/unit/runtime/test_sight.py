@@ -144,3 +144,12 @@ def test_a_file_that_was_named_and_became_a_link_names_nothing(home: Path, named
     (home / "me/conf").mkdir()
     (home / "me/conf/app.toml").symlink_to(home / "me/.ssh")
     assert named("true", str(home / "me/conf/app.toml")) == ["me/app"]
+
+
+def test_the_root_as_working_directory_closes_no_link(home: Path, named: Name) -> None:
+    real = put(home / "me/.local/share/uv/python/cpython/bin/python3.11")
+    python = home / "me/tools/.venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(real)
+    found = named(str(python), "-c", "import os; print(1)", workdir="/")
+    assert found == ["me/.local/share/uv/python/cpython", "me/tools/.venv"]
