@@ -26,6 +26,7 @@ from engine.kernel.ownership import give_folder
 from engine.kernel.trees import remove_tree
 from engine.runtime import platforms
 from engine.runtime.plan import build_plan
+from engine.runtime.sight import shared_places
 from engine.runtime.steps import EnterRoot
 from engine.runtime.users import account_of, find_closed, how_to_open
 
@@ -196,6 +197,7 @@ class Launcher:
             environ=os.environ,
             pass_env=self._registry.config.settings.pass_env,
             secret=[path for path in (self._registry.config.path,) if path],
+            written=shared_places(self._registry.config.services.values()),
             account=account,
             way=way,
             gvisor=gvisor,

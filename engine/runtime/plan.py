@@ -58,6 +58,7 @@ def build_plan(
     environ: Mapping[str, str],
     pass_env: Sequence[str],
     secret: Sequence[str] = (),
+    written: Sequence[str] = (),
     account: Account | None = None,
     way: Way | None = None,
     gvisor: Gvisor | None = None,
@@ -73,6 +74,7 @@ def build_plan(
         environ: The engine's environment.
         pass_env: Names of it that reach the instance.
         secret: Files that no instance is to see.
+        written: Folders that instances of other services may write, links resolved.
         account: Whom it runs as; None: as the engine.
         way: The network made for it, where that is made before.
         gvisor: As it runs here, for isolation `sandbox`.
@@ -89,6 +91,7 @@ def build_plan(
         cgroup=cgroup,
         environ={name: environ[name] for name in pass_env if name in environ},
         secret=secret,
+        written=written,
         account=account,
         way=way,
     )
@@ -112,6 +115,7 @@ def fill_in(
     cgroup: str,
     environ: Mapping[str, str],
     secret: Sequence[str] = (),
+    written: Sequence[str] = (),
     account: Account | None = None,
     way: Way | None = None,
 ) -> Launchable:
@@ -155,6 +159,7 @@ def fill_in(
         port=port,
         way=way,
         rootfs=fill(spec.rootfs, names),
+        written=tuple(written),
         mounts=tuple(
             msgspec.structs.replace(each, source=fill(each.source, names)) for each in spec.mounts
         ),

@@ -21,6 +21,7 @@ from engine.runtime.links import follow, is_below, is_in, store_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from engine.core.spec import ServiceSpec
     from engine.runtime.steps import Launchable
 
 _ENGINE_OWN = ("acme", "run", "logs", "secrets", ".metrics", "ten.db", "tenement.db", "api_token")
@@ -63,11 +64,11 @@ def why_engines(path: str, data_dir: str) -> str:
 def written_places(what: Launchable, hidden: Collection[str] = ()) -> tuple[str, ...]:
     """Find where an instance, or another one, may have put links.
 
-    That is the data directory, what is mounted writable, and unless it is "strict" its working
-    directory and the folders of what it is given.
+    That is the data directory, what others write, what is mounted writable, and unless it is
+    "strict" its working directory and the folders of what it is given.
     """
     writable = (each.source for each in what.mounts if each.is_writable)
-    places = {what.data_dir, *map(os.path.realpath, writable)}
+    places = {what.data_dir, *what.written, *map(os.path.realpath, writable)}
     if what.hardening.level is not Hardening.STRICT:
         places |= {what.workdir} - {"/"}
         for path in _given(what):
@@ -75,6 +76,18 @@ def written_places(what: Launchable, hidden: Collection[str] = ()) -> tuple[str,
             is_spared = not folder or is_never_written(folder, hidden)
             places |= {follow(path, places) if is_spared else folder} - {"", "/"}
     return tuple(places)
+
+
+def shared_places(specs: Iterable[ServiceSpec]) -> tuple[str, ...]:
+    """Find where instances of any service may have put links, of what all of a service share."""
+    places = set()
+    for spec in specs:
+        if not spec.rootfs and spec.hardening.level is not Hardening.STRICT:
+            places.add(os.path.realpath(spec.workdir))
+        # What is filled in for each instance is its own: no other is led through it.
+        shared = (each.source for each in spec.mounts if each.is_writable)
+        places |= {os.path.realpath(source) for source in shared if "{" not in source}
+    return tuple(sorted(places - {"/"}))
 
 
 def is_never_written(folder: str, hidden: Collection[str]) -> bool:

@@ -343,6 +343,7 @@ class Launchable:
         rootfs: The folder that is its root, "" for the host's.
         mounts: What of the host it sees elsewhere.
         helpers: Files that what runs the program needs; in sight, never to be written.
+        written: Folders that instances of other services may write, links resolved.
     """
 
     name: str
@@ -363,6 +364,7 @@ class Launchable:
     rootfs: str = ""
     mounts: tuple[Bind, ...] = ()
     helpers: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
     @property
     def execute(self) -> Execute:

@@ -90,6 +90,31 @@ def test_links_left_by_an_instance_bring_nothing_into_its_sight(
         hidden.rmdir()
 
 
+def test_a_source_in_a_folder_of_another_service_is_not_followed_either(
+    make_engine: Make, tmp_path: Path
+) -> None:
+    require_root()
+    (tmp_path / "app").mkdir()
+    (tmp_path / "files").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "files/env.txt").write_text("x\n")
+    more = f'mounts = ["{tmp_path}/theirs/{{{{id}}}}:/var/lib/assets"]\nhardening = "strict"'
+    text = CONFIG.format(script="echo over", folder=tmp_path, more=more.replace("{{id}}", "{id}"))
+    run = make_engine(f'{text}workdir = "{tmp_path}/theirs"\n')
+    run.start()
+    (tmp_path / "theirs/x").symlink_to("/etc")
+    status, answer = run.spawn("app:x")
+    assert status != 200
+    assert "leads through a link in a folder that instances write to" in str(answer)
+    (tmp_path / "theirs/x").unlink()
+    (tmp_path / "theirs/x").symlink_to(run.data_dir)
+    assert run.spawn("app:x")[0] != 200
+    (tmp_path / "theirs/x").unlink()
+    (tmp_path / "theirs/x").mkdir()
+    assert run.spawn("app:x")[0] == 200
+    run.wait_state("app:x", "stopped", seconds=20)
+
+
 def test_a_source_of_mounts_that_became_a_link_is_refused(
     make_engine: Make, tmp_path: Path
 ) -> None:

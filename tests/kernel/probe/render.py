@@ -18,7 +18,7 @@ TITLES = {
     "rootfs": '`"strict"`, `rootfs`',
     "private": '`"strict"`, `network = "private"`',
     "outbound": '`"strict"`, `network = "outbound"`',
-    "sandbox": "`sandbox`",
+    "sandbox": '`sandbox`, `network = "private"`',
 }
 WORDS = {True: "**yes**", False: "no", None: "host", "own": "own"}
 
