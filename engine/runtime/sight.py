@@ -80,14 +80,15 @@ def written_places(what: Launchable, hidden: Collection[str] = ()) -> tuple[str,
 
 def shared_places(specs: Iterable[ServiceSpec]) -> tuple[str, ...]:
     """Find where instances of any service may have put links, of what all of a service share."""
-    places = set()
+    named = set()
     for spec in specs:
         if not spec.rootfs and spec.hardening.level is not Hardening.STRICT:
-            places.add(os.path.realpath(spec.workdir))
+            named.add(spec.workdir)
         # What is filled in for each instance is its own: no other is led through it.
         shared = (each.source for each in spec.mounts if each.is_writable)
-        places |= {os.path.realpath(source) for source in shared if "{" not in source}
-    return tuple(sorted(places - {"/"}))
+        named |= {source for source in shared if "{" not in source}
+    # Most services share their workdir, the folder of the file: each path is resolved once.
+    return tuple(sorted(set(map(os.path.realpath, named)) - {"/"}))
 
 
 def is_never_written(folder: str, hidden: Collection[str]) -> bool:

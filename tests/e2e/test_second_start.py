@@ -98,8 +98,8 @@ def test_a_source_in_a_folder_of_another_service_is_not_followed_either(
     (tmp_path / "files").mkdir()
     (tmp_path / "theirs").mkdir()
     (tmp_path / "files/env.txt").write_text("x\n")
-    more = f'mounts = ["{tmp_path}/theirs/{{{{id}}}}:/var/lib/assets"]\nhardening = "strict"'
-    text = CONFIG.format(script="echo over", folder=tmp_path, more=more.replace("{{id}}", "{id}"))
+    more = f'mounts = ["{tmp_path}/theirs/{{id}}:/var/lib/assets"]\nhardening = "strict"'
+    text = CONFIG.format(script="echo over", folder=tmp_path, more=more)
     run = make_engine(f'{text}workdir = "{tmp_path}/theirs"\n')
     run.start()
     (tmp_path / "theirs/x").symlink_to("/etc")
